@@ -1,0 +1,22 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Time as a thing that is handed in. */
+export interface Clock {
+  /** Wall-clock time, milliseconds since 1970-01-01 UTC. May be wrong, may jump. */
+  now(): number;
+  /** Milliseconds since an arbitrary start; never goes back. For durations and deadlines. */
+  monotonic(): number;
+  /**
+   * Resolves after `ms` milliseconds. Rejects with the signal's reason when it is aborted first.
+   */
+  wait(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** The machine's own clock. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  async wait(ms, signal) {
+    await sleep(ms, undefined, signal === undefined ? undefined : { signal });
+  },
+};
