@@ -1,0 +1,90 @@
+import type { DeviceTwinDocument, JsonObject } from '@zerotouch/azure-wire/twin';
+import type { Identity } from '../identity/identity.js';
+
+/**
+ * What went wrong, sorted by the transport that saw it. No table ever looks into an error: this word is all it gets.
+ *
+ * - `refused`: the service answered for certain that this identity is not let in (401, 403, 404).
+ * - `ambiguous`: an answer that may be a refusal or a drop (MQTT 3.1.1 has no 403, 404 or 429 at CONNECT; the SDK reports a
+ *   dropped first CONNECT as "unauthorised").
+ * - `throttled`: 429.
+ * - `unavailable`: 5xx, or CONNACK 3.
+ * - `unreachable`: no connection: DNS, refused port, TLS that is not the service's.
+ * - `dropped`: a connection that stood was lost.
+ * - `timed-out`: no answer within the time given.
+ * - `invalid`: an answer that cannot be understood, or 400.
+ */
+export type FailureKind = 'refused' | 'ambiguous' | 'throttled' | 'unavailable' | 'unreachable' | 'dropped' | 'timed-out' | 'invalid';
+
+/** A failure as evidence: the kind decides, the rest is for people. */
+export interface Failure {
+  readonly outcome: FailureKind;
+  /** What the service or the network said, one line, never a secret. */
+  readonly detail: string;
+  /** The service's six-digit or HTTP code where there was one. */
+  readonly code?: number;
+  /** How long the service told the device to wait, milliseconds. */
+  readonly retryAfterMs?: number;
+}
+
+/** Where to reach the cloud. */
+export interface Endpoint {
+  /** Host and port of the device provisioning service. */
+  readonly dpsHost: string;
+  readonly dpsPort: number;
+  /**
+   * Where every hub is reached instead of its own name on port 8883: the local cloud. The hub's real name stays in the MQTT
+   * user name and in the SAS token.
+   */
+  readonly gateway?: { readonly host: string; readonly port: number };
+  /** Extra certificate authority of the server, PEM; absent: the runtime's own trust store. */
+  readonly ca?: string;
+}
+
+/** What DPS said in the end. */
+export interface Assignment {
+  readonly hub: string;
+  readonly deviceId: string;
+}
+
+export type DpsOutcome = ({ readonly outcome: 'assigned'; readonly substatus?: string; readonly payload?: unknown } & Assignment) | Failure;
+
+/** Signs of life while a registration runs. `assigning`: DPS took the request and is at it. */
+export type DpsProgress = 'connected' | 'assigning';
+
+/** The device's way to DPS. */
+export interface DpsPort {
+  /**
+   * One whole attempt to register. Never rejects: what happened is the outcome; aborting `signal` ends it as `timed-out` and frees
+   * every socket before it resolves.
+   */
+  register(
+    request: { identity: Identity; endpoint: Endpoint; payload?: JsonObject },
+    progress: (sign: DpsProgress) => void,
+    signal: AbortSignal,
+  ): Promise<DpsOutcome>;
+}
+
+/** A live connection to a hub. */
+export interface HubSession {
+  /** The whole twin. Never rejects. */
+  getTwin(signal: AbortSignal): Promise<{ readonly outcome: 'twin'; readonly twin: DeviceTwinDocument } | Failure>;
+  /** Sends a reported patch. Never rejects. */
+  report(patch: JsonObject, signal: AbortSignal): Promise<{ readonly outcome: 'reported' } | Failure>;
+  /** Sends one telemetry message and waits for its acknowledgement. Never rejects. */
+  send(message: JsonObject, signal: AbortSignal): Promise<{ readonly outcome: 'sent' } | Failure>;
+  /** Called for every change of the desired properties, with the patch and its `$version`. */
+  onDesired(listener: (patch: JsonObject & { $version: number }) => void): void;
+  /** Called once when the connection is lost without {@link close}. Called at once if that has already happened. */
+  onLost(listener: (failure: Failure) => void): void;
+  /** Ends the connection and frees its socket. Safe to call twice. Never rejects. */
+  close(): Promise<void>;
+}
+
+export type HubOutcome = { readonly outcome: 'connected'; readonly session: HubSession } | Failure;
+
+/** The device's way to a hub. */
+export interface HubPort {
+  /** One attempt to connect. Never rejects; aborting `signal` ends it as `timed-out`. */
+  connect(request: { identity: Identity; endpoint: Endpoint; assignment: Assignment }, signal: AbortSignal): Promise<HubOutcome>;
+}
