@@ -1,0 +1,71 @@
+import { isFault } from '@zerotouch/foundation/fault';
+
+/** Exit codes of the command; the whole contract. */
+export const EXIT = {
+  done: 0,
+  /** The work ran and found failures; or something broke that is nobody's input. */
+  failed: 1,
+  /** Bad usage or bad input. */
+  badInput: 2,
+  /** A service could not be reached, or did not answer in time. */
+  unreachable: 3,
+  /** Ended by Ctrl-C. */
+  interrupted: 130,
+} as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** Codes of faults that no better input would have prevented: the work itself went wrong. Every other fault is bad input. */
+const WORK_FAILED = new Set<string>([]);
+
+/** Faults and system errors that say "nobody answered". */
+const NO_ANSWER = new Set<string>([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'EPIPE',
+]);
+
+/** System errors about a path or an address the user named: their input, not our defect. */
+const USERS_OWN = new Set<string>([
+  'ENOENT',
+  'EACCES',
+  'EPERM',
+  'EISDIR',
+  'ENOTDIR',
+  'EEXIST',
+  'ENOSPC',
+  'EROFS',
+  'EADDRINUSE',
+  'EADDRNOTAVAIL',
+]);
+
+/** The exit code an error leads to. */
+export function exitCodeOf(error: unknown): ExitCode {
+  const code = codeOf(error);
+  if (code === undefined) return EXIT.failed;
+  if (NO_ANSWER.has(code)) return EXIT.unreachable;
+  if (WORK_FAILED.has(code)) return EXIT.failed;
+  return isFault(error) || USERS_OWN.has(code) ? EXIT.badInput : EXIT.failed;
+}
+
+/** What to print about an error: one line, or the whole of it with `--debug`. */
+export function explain(error: unknown, debug: boolean): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const line = `zerotouch: ${message.trim().replace(/\s*[\r\n]+\s*/g, ' ') || 'failed without a message; run it again with --debug'}`;
+  return debug && error instanceof Error ? `${line}\n${traceOf(error)}` : line;
+}
+
+function traceOf(error: Error): string {
+  const own = error.stack ?? '';
+  return error.cause instanceof Error ? `${own}\ncaused by: ${traceOf(error.cause)}` : own;
+}
+
+function codeOf(error: unknown): string | undefined {
+  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+  return typeof code === 'string' ? code : undefined;
+}

@@ -1,0 +1,78 @@
+#!/usr/bin/env node
+// Makes a checkout runnable with nothing but Node and npm: installs what the lock file names, builds what is stale.
+// Plain JavaScript, because it runs before anything is built. All its chatter goes to stderr: stdout belongs to the command.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const top = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/**
+ * Installs and builds as far as that is needed; nothing to do costs some milliseconds.
+ * @param {string} project the TypeScript project to build, a folder of the checkout (`scripts`, `test`); what it refers to is built with it
+ */
+export function makeReady(project) {
+  if (!installed()) run('installing dependencies', npm(), ['ci', '--no-audit', '--no-fund']);
+  const stamp = join(top, 'build', `.ready-${project}`);
+  const started = new Date();
+  if (!isStale(project, stamp)) return;
+  run('building', process.execPath, [join(top, 'node_modules', 'typescript', 'bin', 'tsc'), '-b', join(top, project)]);
+  mkdirSync(dirname(stamp), { recursive: true });
+  writeFileSync(stamp, '');
+  // A file saved while the compiler ran must count as newer than this build.
+  utimesSync(stamp, started, started);
+}
+
+/** Whether node_modules holds what package-lock.json names. Contents decide, because git does not keep modification times. */
+function installed() {
+  const lock = join(top, 'package-lock.json');
+  const installedLock = join(top, 'node_modules', '.package-lock.json');
+  if (!existsSync(installedLock)) return false;
+  if (statSync(installedLock).mtimeMs >= statSync(lock).mtimeMs) return true;
+  const wanted = Object.entries(packagesOf(lock)).filter(([path, entry]) => path.startsWith('node_modules/') && entry.optional !== true);
+  const found = packagesOf(installedLock);
+  return wanted.every(([path, entry]) => found[path]?.version === entry.version && found[path]?.link === entry.link);
+}
+
+function packagesOf(lock) {
+  return JSON.parse(readFileSync(lock, 'utf8')).packages;
+}
+
+function isStale(project, stamp) {
+  if (!existsSync(stamp)) return true;
+  const built = statSync(stamp).mtimeMs;
+  const seen = new Set();
+  const visit = (folder) => {
+    if (seen.has(folder)) return false;
+    seen.add(folder);
+    // Something deleted `build/` of one room: the stamp alone would not tell.
+    if (folder !== join(top, 'test') && !existsSync(join(folder, 'build'))) return true;
+    const { references = [] } = JSON.parse(readFileSync(join(folder, 'tsconfig.json'), 'utf8'));
+    return isNewer(folder, built) || references.some(({ path }) => visit(join(folder, path)));
+  };
+  return statSync(join(top, 'tsconfig.base.json')).mtimeMs > built || visit(join(top, project));
+}
+
+function isNewer(folder, built) {
+  return readdirSync(folder, { withFileTypes: true }).some((entry) => {
+    if (entry.name === 'build' || entry.name === 'node_modules') return false;
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return isNewer(path, built);
+    return /\.ts$|^(package|tsconfig)\.json$/.test(entry.name) && statSync(path).mtimeMs > built;
+  });
+}
+
+function run(what, command, args) {
+  process.stderr.write(`zerotouch: ${what}...\n`);
+  const { status, error } = spawnSync(command, args, { cwd: top, stdio: ['ignore', 2, 2], shell: command.endsWith('.cmd') });
+  if (status === 0) return;
+  process.stderr.write(`zerotouch: ${what} failed${error === undefined ? '' : ` (${error.message})`}; see the lines above\n`);
+  process.exit(1);
+}
+
+function npm() {
+  return process.platform === 'win32' ? 'npm.cmd' : 'npm';
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) makeReady('test');
