@@ -1,5 +1,6 @@
 import type { DeviceTwinDocument, JsonObject } from '@zerotouch/azure-wire/twin';
 import type { Identity } from '../identity/identity.js';
+import type { AppliedConfig, Memory } from './memory.js';
 
 /**
  * What went wrong, sorted by the transport that saw it. No table ever looks into an error: this word is all it gets.
@@ -87,4 +88,31 @@ export type HubOutcome = { readonly outcome: 'connected'; readonly session: HubS
 export interface HubPort {
   /** One attempt to connect. Never rejects; aborting `signal` ends it as `timed-out`. */
   connect(request: { identity: Identity; endpoint: Endpoint; assignment: Assignment }, signal: AbortSignal): Promise<HubOutcome>;
+}
+
+/** The device's own flash, mounted. */
+export interface MountedFlash {
+  /**
+   * What was burnt.
+   * @throws Fault when something is missing or does not fit together
+   */
+  identity(): Identity;
+  /** What the device remembers. */
+  readonly memory: Memory;
+  close(): void;
+}
+
+/** Sets the clock. */
+export interface TimePort {
+  /** Resolves with whether the time is now known. Never rejects. */
+  set(signal: AbortSignal): Promise<'clock-set' | 'clock-unset'>;
+}
+
+/** What a configuration does to the device. */
+export interface ConfigPort {
+  /**
+   * Makes the device what the desired properties say.
+   * @throws anything: the configuration is then reported as failed, with the error's message
+   */
+  apply(config: AppliedConfig, signal: AbortSignal): Promise<void>;
 }

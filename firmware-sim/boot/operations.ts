@@ -1,0 +1,69 @@
+import type { Clock } from '@zerotouch/foundation/clock';
+
+/** Which table an operation belongs to: each has at most one under way. */
+export type Lane = 'power' | 'assignment' | 'session' | 'config';
+
+/**
+ * An operation: works until it is done or `signal` is aborted, and returns what to do with the result. `current` tells whether it has
+ * been cancelled or replaced meanwhile.
+ */
+export type Operation = (signal: AbortSignal, current: () => boolean) => Promise<() => void>;
+
+/**
+ * The asynchronous work of one device: one operation a lane, bounded in time, and a result counts only while its operation is the
+ * current one of its lane. So an answer that comes after its question was withdrawn changes nothing.
+ */
+export class Operations {
+  readonly #clock: Clock;
+  readonly #current = new Map<Lane, AbortController>();
+  readonly #pending = new Set<Promise<void>>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Starts an operation, ending the lane's former one. After `limitMs` its signal is aborted; it then still delivers its result. */
+  run(lane: Lane, limitMs: number, operation: Operation): void {
+    this.cancel(lane);
+    const controller = new AbortController();
+    this.#current.set(lane, controller);
+    const isCurrent = () => this.#current.get(lane) === controller;
+    const ended = new AbortController();
+    if (Number.isFinite(limitMs)) {
+      this.#clock.wait(limitMs, ended.signal).then(
+        () => controller.abort(),
+        () => undefined,
+      );
+    }
+    const work = operation(controller.signal, isCurrent)
+      .then((deliver) => {
+        if (!isCurrent()) return;
+        this.#current.delete(lane);
+        deliver();
+      })
+      // Only a wait that was cancelled rejects: ports never do.
+      .catch((error: unknown) => {
+        if (isCurrent()) throw error;
+      })
+      .finally(() => ended.abort());
+    this.keep(work);
+  }
+
+  /** Ends the lane's operation; its result will not count. */
+  cancel(lane: Lane): void {
+    const controller = this.#current.get(lane);
+    this.#current.delete(lane);
+    controller?.abort();
+  }
+
+  /** Counts a promise among the work that {@link idle} waits for. */
+  keep(work: Promise<void>): void {
+    const tracked = work.finally(() => this.#pending.delete(tracked));
+    this.#pending.add(tracked);
+  }
+
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    while (this.#pending.size > 0) await Promise.allSettled(this.#pending);
+  }
+}

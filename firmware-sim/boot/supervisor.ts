@@ -1,0 +1,295 @@
+import { type AssignmentEffect, type AssignmentEvent, type AssignmentState, assignmentTable } from './assignment.js';
+import { type ConfigEffect, type ConfigEvent, type ConfigState, configTable } from './config.js';
+import type { FailureKind } from './ports.js';
+import { type PowerEffect, type PowerEvent, type PowerState, powerTable } from './power.js';
+import { backOffMs, coolDownMs, type RetryPolicy, stayMs } from './retry.js';
+import { type SessionEffect, type SessionEvent, type SessionState, sessionTable } from './session.js';
+
+/** Everything the machine remembers between two events: a state a table, and numbers. */
+export interface Machine {
+  readonly power: PowerState;
+  readonly assignment: AssignmentState;
+  readonly session: SessionState;
+  readonly config: ConfigState;
+  readonly registers: Registers;
+}
+
+/** The numbers. Times are milliseconds of the monotonic clock, 0 when not set. */
+export interface Registers {
+  /** Attempts at DPS in a row that led to no running hub. */
+  readonly dpsAttempts: number;
+  /** Attempts at the hub in a row, and sessions that did not last. */
+  readonly hubAttempts: number;
+  /** Ambiguous answers in a row, at DPS and at the hub. */
+  readonly dpsAmbiguous: number;
+  readonly hubAmbiguous: number;
+  /** When failures at this hub have lasted too long. */
+  readonly hubDeadline: number;
+  /** When the hub let us in. */
+  readonly hubSince: number;
+  /** Attempts at pulling or reporting in a row. */
+  readonly configAttempts: number;
+  /** 1 when a change of the desired properties came while another was carried out. */
+  readonly configStale: number;
+  /** 1 when DPS has been asked since the last time a hub let us in. */
+  readonly asked: number;
+}
+
+/** Something that happened, as the driver tells the machine. Failures come with their kind; the machine weighs them. */
+export type MachineEvent =
+  | { readonly table: 'power'; readonly event: PowerEvent }
+  | { readonly table: 'assignment'; readonly event: Exclude<AssignmentEvent, 'refused' | 'throttled' | 'failed'> }
+  | { readonly table: 'session'; readonly event: Exclude<SessionEvent, 'refused' | 'failed' | 'exhausted'> }
+  | { readonly table: 'config'; readonly event: Exclude<ConfigEvent, 'failed' | 'rejected'> }
+  | { readonly table: 'assignment' | 'session' | 'config'; readonly failure: FailureKind; readonly retryAfterMs: number };
+
+/** Something to carry out. A wait raises the event `due` of its table when it is over. */
+export type MachineEffect =
+  | { readonly do: 'mount' | 'identify' | 'set-clock' | 'recall' | 'arrive' | 'halt' | 'switch-off' }
+  | { readonly do: 'register' | 'commit-assignment' | 'cancel-assignment' }
+  | { readonly do: 'connect' | 'disconnect' }
+  | { readonly do: 'pull' | 'apply' | 'commit-config' | 'report' | 'cancel-config' }
+  | { readonly do: 'wait'; readonly table: 'assignment' | 'session' | 'config'; readonly ms: number };
+
+/** What is handed in at each step: time, entropy and the rules. */
+export interface StepContext {
+  /** Milliseconds of the monotonic clock. */
+  readonly now: number;
+  /** A random number in [0, 1). */
+  readonly unit: () => number;
+  readonly policy: RetryPolicy;
+}
+
+const noAttempts: Registers = {
+  dpsAttempts: 0,
+  hubAttempts: 0,
+  dpsAmbiguous: 0,
+  hubAmbiguous: 0,
+  hubDeadline: 0,
+  hubSince: 0,
+  configAttempts: 0,
+  configStale: 0,
+  asked: 0,
+};
+
+/** A device without power. */
+export const poweredOff: Machine = { power: 'off', assignment: 'idle', session: 'idle', config: 'idle', registers: noAttempts };
+
+/**
+ * One step of the whole device: pure. The event goes to its table; effects that concern another table are passed on there; what is left is
+ * for the driver to carry out, in order.
+ */
+export function step(machine: Machine, event: MachineEvent, context: StepContext): readonly [Machine, MachineEffect[]] {
+  const composer = new Composer(machine, context);
+  composer.take(event);
+  return [composer.machine(), composer.effects];
+}
+
+/** One step's scratch pad: the states and registers as they change, and the effects as they come up. */
+class Composer {
+  readonly effects: MachineEffect[] = [];
+  #power: PowerState;
+  #assignment: AssignmentState;
+  #session: SessionState;
+  #config: ConfigState;
+  readonly #registers: { -readonly [K in keyof Registers]: Registers[K] };
+  readonly #context: StepContext;
+  #retryAfterMs = 0;
+
+  constructor(machine: Machine, context: StepContext) {
+    this.#power = machine.power;
+    this.#assignment = machine.assignment;
+    this.#session = machine.session;
+    this.#config = machine.config;
+    this.#registers = { ...machine.registers };
+    this.#context = context;
+  }
+
+  machine(): Machine {
+    return {
+      power: this.#power,
+      assignment: this.#assignment,
+      session: this.#session,
+      config: this.#config,
+      registers: { ...this.#registers },
+    };
+  }
+
+  take(event: MachineEvent): void {
+    if ('failure' in event) {
+      this.#retryAfterMs = event.retryAfterMs;
+      if (event.table === 'assignment') this.#takeAssignment(this.#weighDps(event.failure));
+      else if (event.table === 'session') this.#takeSession(this.#weighHub(event.failure));
+      else this.#takeConfig(this.#weighConfig(event.failure));
+    } else if (event.table === 'power') this.#takePower(event.event);
+    else if (event.table === 'assignment') this.#takeAssignment(event.event);
+    else if (event.table === 'session') this.#takeSession(event.event);
+    else this.#takeConfig(event.event);
+  }
+
+  #weighDps(kind: FailureKind): AssignmentEvent {
+    this.#registers.dpsAttempts += 1;
+    if (kind === 'refused') return 'refused';
+    if (kind === 'throttled') return 'throttled';
+    this.#registers.dpsAmbiguous = kind === 'ambiguous' ? this.#registers.dpsAmbiguous + 1 : 0;
+    return this.#registers.dpsAmbiguous >= this.#context.policy.ambiguousLimit ? 'refused' : 'failed';
+  }
+
+  #weighHub(kind: FailureKind): SessionEvent {
+    const registers = this.#registers;
+    registers.hubAttempts += 1;
+    if (kind === 'refused') return 'refused';
+    registers.hubAmbiguous = kind === 'ambiguous' ? registers.hubAmbiguous + 1 : 0;
+    if (registers.hubAmbiguous >= this.#context.policy.ambiguousLimit) return 'refused';
+    if (registers.hubDeadline === 0) registers.hubDeadline = this.#context.now + stayMs(this.#context.policy, this.#context.unit());
+    return this.#context.now >= registers.hubDeadline ? 'exhausted' : 'failed';
+  }
+
+  #weighConfig(kind: FailureKind): ConfigEvent {
+    this.#registers.configAttempts += 1;
+    // Only an answer to a report can be turned down for good; a twin that cannot be understood may be better next time.
+    return kind === 'invalid' && this.#config === 'reporting' ? 'rejected' : 'failed';
+  }
+
+  #takePower(event: PowerEvent): void {
+    const [next, effect] = powerTable[this.#power][event];
+    this.#power = next;
+    if (effect !== 'none') this.#onPower(effect);
+  }
+
+  #onPower(effect: PowerEffect): void {
+    switch (effect) {
+      case 'begin-assignment':
+        this.#registers.asked = 1;
+        return this.#takeAssignment('begin');
+      case 'reassign': {
+        // DPS was asked already and sent us to a hub that does not let us in: asking at once would be a fast loop.
+        const event = this.#registers.asked === 1 ? 'again' : 'begin';
+        this.#registers.asked = 1;
+        this.#registers.dpsAttempts += event === 'again' ? 1 : 0;
+        return this.#takeAssignment(event);
+      }
+      case 'begin-session':
+        Object.assign(this.#registers, { hubAttempts: 0, hubAmbiguous: 0, hubDeadline: 0, hubSince: 0 });
+        return this.#takeSession('begin');
+      case 'begin-config':
+        Object.assign(this.#registers, { configAttempts: 0, configStale: 0 });
+        return this.#takeConfig('begin');
+      case 'stop-config':
+        return this.#takeConfig('stop');
+      case 'switch-off':
+        this.#takeConfig('stop');
+        this.#takeSession('stop');
+        this.#takeAssignment('stop');
+        Object.assign(this.#registers, noAttempts);
+        break;
+      default:
+        break;
+    }
+    this.effects.push({ do: effect });
+  }
+
+  #takeAssignment(event: AssignmentEvent): void {
+    const [next, effect] = assignmentTable[this.#assignment][event];
+    this.#assignment = next;
+    if (effect !== 'none') this.#onAssignment(effect);
+  }
+
+  #onAssignment(effect: AssignmentEffect): void {
+    switch (effect) {
+      case 'hand-over':
+        return this.#takePower('assigned');
+      case 'wait':
+        return this.#wait('assignment', this.#backOff(this.#registers.dpsAttempts));
+      case 'wait-long':
+        this.#registers.dpsAmbiguous = 0;
+        return this.#wait('assignment', coolDownMs(this.#context.policy, this.#context.unit()));
+      case 'register':
+        this.effects.push({ do: 'register' });
+        return;
+      case 'commit':
+        this.#registers.dpsAmbiguous = 0;
+        this.effects.push({ do: 'commit-assignment' });
+        return;
+      case 'cancel':
+        this.effects.push({ do: 'cancel-assignment' });
+    }
+  }
+
+  #takeSession(event: SessionEvent): void {
+    const [next, effect] = sessionTable[this.#session][event];
+    this.#session = next;
+    if (effect !== 'none') this.#onSession(effect);
+  }
+
+  #onSession(effect: SessionEffect): void {
+    switch (effect) {
+      case 'hand-over':
+        // Attempts at the hub are kept until a session has lasted: one that is let in and thrown out at once must not loop fast.
+        Object.assign(this.#registers, { ...noAttempts, hubAttempts: this.#registers.hubAttempts, hubSince: this.#context.now });
+        return this.#takePower('hub-connected');
+      case 'lose':
+        this.#registers.hubAttempts = this.#lasted() ? 1 : this.#registers.hubAttempts + 1;
+        this.#takePower('hub-lost');
+        this.effects.push({ do: 'disconnect' });
+        return this.#wait('session', this.#backOff(this.#registers.hubAttempts));
+      case 'wait':
+        return this.#wait('session', this.#backOff(this.#registers.hubAttempts));
+      case 'give-up':
+        return this.#takePower('hub-abandoned');
+      case 'connect':
+      case 'disconnect':
+        this.effects.push({ do: effect });
+    }
+  }
+
+  #takeConfig(event: ConfigEvent): void {
+    const [next, effect] = configTable[this.#config][event];
+    this.#config = next;
+    if (effect !== 'none') this.#onConfig(effect);
+  }
+
+  #onConfig(effect: ConfigEffect): void {
+    switch (effect) {
+      case 'note':
+        this.#registers.configStale = 1;
+        return;
+      case 'settle':
+        this.#registers.configAttempts = 0;
+        this.#takePower('configured');
+        if (this.#registers.configStale === 1) {
+          this.#registers.configStale = 0;
+          this.#takeConfig('begin');
+        }
+        return;
+      case 'wait':
+        return this.#wait('config', this.#backOff(this.#registers.configAttempts));
+      case 'commit':
+        this.effects.push({ do: 'commit-config' });
+        return;
+      case 'cancel':
+        this.effects.push({ do: 'cancel-config' });
+        return;
+      case 'pull':
+        // What was missed until now is in the twin that is about to be read.
+        this.#registers.configStale = 0;
+        this.effects.push({ do: 'pull' });
+        return;
+      case 'apply':
+      case 'report':
+        this.effects.push({ do: effect });
+    }
+  }
+
+  #lasted(): boolean {
+    return this.#context.now - this.#registers.hubSince >= this.#context.policy.lastingMs;
+  }
+
+  #backOff(attempts: number): number {
+    return backOffMs(this.#context.policy, Math.max(1, attempts), this.#context.unit(), this.#retryAfterMs);
+  }
+
+  #wait(table: 'assignment' | 'session' | 'config', ms: number): void {
+    this.effects.push({ do: 'wait', table, ms });
+  }
+}
