@@ -1,0 +1,21 @@
+import { Fault } from '@zerotouch/foundation/fault';
+
+/** Codes of the errors that the local cloud throws at whoever runs it (never at a device: see {@link Reason}). */
+export type CloudFaultCode =
+  | 'BAD_ENROLMENT'
+  | 'BAD_OPTIONS'
+  | 'CERTIFICATE_UNREADABLE'
+  | 'CERTIFICATE_UNPROVED'
+  | 'CERTIFICATE_UNKNOWN'
+  | 'ID_SCOPE_MISMATCH'
+  | 'NOT_SERVED'
+  | 'UNKNOWN_HUB'
+  | 'UNKNOWN_DEVICE'
+  | 'UNKNOWN_ENROLMENT'
+  | 'ETAG_MISMATCH'
+  | 'TWIN_LIMIT'
+  | 'PORT_IN_USE'
+  | 'CLOSED';
+
+/** An operator of the local cloud asked for something it cannot do, and why. */
+export class CloudFault extends Fault<CloudFaultCode> {}

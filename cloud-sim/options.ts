@@ -1,0 +1,44 @@
+import type { Clock } from '@zerotouch/foundation/clock';
+import type { Entropy } from '@zerotouch/foundation/entropy';
+import type { Logger } from 'pino';
+
+/** An IoT hub that the cloud runs. */
+export interface HubSpec {
+  /** Its real host name, e.g. `hub-weu.azure-devices.net`. */
+  host: string;
+  /** Azure region, e.g. `westeurope`. */
+  region: string;
+  /** Subscription, a GUID. */
+  subscription: string;
+}
+
+/** How a local cloud is started; everything has a default. */
+export interface CloudOptions {
+  clock?: Clock;
+  entropy?: Entropy;
+  /** Default: silent. */
+  log?: Logger;
+  /** The address to listen on. Only the loopback address: a local cloud is no public service. */
+  host?: '127.0.0.1';
+  /** MQTT over TLS; 0 (the default) takes a free port. */
+  mqttPort?: number;
+  idScope?: string;
+  /** Default: three hubs in three regions, {@link DEFAULT_HUBS}. */
+  hubs?: readonly HubSpec[];
+  /** What DPS tells a device to wait before it asks again, seconds; fractions and 0 are allowed. Default 3, as real DPS is seen to send. */
+  retryAfterSeconds?: number;
+  /** How long a connection may take until its MQTT CONNECT is there, seconds. Default 30. */
+  connectTimeoutSeconds?: number;
+}
+
+/** The hubs of a cloud that is told none: three regions, two subscriptions. */
+export const DEFAULT_HUBS: readonly HubSpec[] = [
+  { host: 'hub-weu.azure-devices.net', region: 'westeurope', subscription: '3f0c1a52-6f1e-4d0b-9a3e-0d5c7b1e8a01' },
+  { host: 'hub-eus.azure-devices.net', region: 'eastus', subscription: '3f0c1a52-6f1e-4d0b-9a3e-0d5c7b1e8a01' },
+  { host: 'hub-sea.azure-devices.net', region: 'southeastasia', subscription: '8b7e2d94-15c6-4b7a-8f21-6c9a4e3d2b02' },
+];
+
+/** Seconds of `retry-after` when none are asked for. Source: azure-sdk-for-c's samples of real replies. */
+export const DEFAULT_RETRY_AFTER_SECONDS = 3;
+/** Seconds until a connection without MQTT CONNECT is closed. */
+export const DEFAULT_CONNECT_TIMEOUT_SECONDS = 30;

@@ -1,0 +1,66 @@
+/** Which rule decided. Stable names: users filter by them, tests assert them. */
+export type Rule =
+  | 'assigned'
+  | 'signed-in'
+  | 'protocol-version'
+  | 'user-name'
+  | 'api-version'
+  | 'client-id'
+  | 'id-scope'
+  | 'registration-id'
+  | 'credential-missing'
+  | 'request-body'
+  | 'request-size'
+  | 'attestation-kind'
+  | 'no-enrolment'
+  | 'enrolment-disabled'
+  | 'operation-unknown'
+  | 'sas-form'
+  | 'sas-resource'
+  | 'sas-key-name'
+  | 'sas-expired'
+  | 'sas-signature'
+  | 'sas-group-key'
+  | 'x509-common-name'
+  | 'x509-not-yet-valid'
+  | 'x509-expired'
+  | 'x509-other-certificate'
+  | 'x509-chain-gap'
+  | 'x509-chain-invalid'
+  | 'x509-no-proof'
+  | 'no-hub'
+  | 'hub-unknown'
+  | 'hub-stranger'
+  | 'hub-policy'
+  | 'module-unsupported';
+
+/** The real reason behind an answer; every part is safe to print. Azure never tells this, the local cloud keeps it. */
+export interface Reason {
+  rule: Rule;
+  /** One line for people. */
+  text: string;
+  /** The value that was met. */
+  seen?: string;
+  /** What would have been accepted. */
+  expected?: string;
+  /** What the developer can do about it. */
+  remedy?: string;
+}
+
+/** What went over the wire: a CONNACK return code, or a status with the six-digit code in its body. */
+export type WireAnswer = { connack: number } | { status: number; errorCode?: number };
+
+/** One attempt of a device at DPS or at a hub, as the cloud saw it. */
+export interface Attempt {
+  /** UTC, ISO 8601 with seven decimals. */
+  at: string;
+  service: 'dps' | 'hub';
+  /** Host name of the service that answered. */
+  host: string;
+  transport: 'mqtt';
+  /** Registration id at DPS, device id at a hub; as the device wrote it. */
+  id: string;
+  outcome: 'assigned' | 'signed-in' | 'failed' | 'refused';
+  wire: WireAnswer;
+  reason: Reason;
+}
