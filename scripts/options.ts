@@ -1,0 +1,8 @@
+import { InvalidArgumentError } from 'commander';
+
+/** A TCP port as an option's value; 0 asks for a free one. */
+export function parsePort(text: string): number {
+  const port = Number(text);
+  if (!/^\d{1,5}$/.test(text) || port > 65_535) throw new InvalidArgumentError('expected a TCP port, 0 to 65535.');
+  return port;
+}

@@ -1,0 +1,127 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { ENROLMENT_FILE, type EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
+import { GLOBAL_DPS_HOST } from '@zerotouch/azure-wire/ids';
+import type { Cloud } from '@zerotouch/cloud-sim/cloud';
+import { Fault } from '@zerotouch/foundation/fault';
+import { Option } from 'commander';
+import { tellEvents } from '../cloud-events.js';
+import { aborted } from '../interruption.js';
+import type { AddVerb, Job } from '../job.js';
+import { parsePort } from '../options.js';
+import { type CloudState, refuseLiveCloud, removeState, STATE_FILE, writePrivately, writeState } from '../state-file.js';
+
+interface CloudVerbOptions {
+  enrollments: string[];
+  mqttPort: number;
+  printHosts?: boolean;
+}
+
+/** `zerotouch cloud`: the local Azure, until it is ended. */
+export const addCloud: AddVerb = (program, run) => {
+  program
+    .command('cloud')
+    .summary('run a local DPS and three IoT hubs')
+    .description(
+      `Run a local Azure (DPS and three IoT hubs over MQTT/TLS) until Ctrl-C. ${STATE_FILE} describes it to the other verbs\nwhile it runs; the first line of --json says the same. Then one line an event: who registered, who was refused, and the real reason.`,
+    )
+    .addOption(
+      new Option('--enrollments <dir>', 'take the enrolments and CA certificates of a burnt batch; may be given more than once')
+        .argParser((dir, dirs: string[]) => [...dirs, dir])
+        .default([], 'none'),
+    )
+    .addOption(new Option('--mqtt-port <port>', 'port of MQTT over TLS; 0 takes a free one').argParser(parsePort).default(0))
+    .option('--print-hosts', 'print the lines that /etc/hosts needs for clients that insist on the real names, and end')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ zerotouch cloud --enrollments batch
+  $ zerotouch cloud --enrollments line-1 --enrollments line-2 --mqtt-port 8883 --json
+  $ zerotouch cloud --print-hosts | sudo tee -a /etc/hosts
+
+Exits 130 on Ctrl-C, 0 when it is ended by SIGTERM.`,
+    )
+    .action((options: CloudVerbOptions) => run((job) => (options.printHosts === true ? printHosts(job) : runCloud(options, job))));
+};
+
+async function runCloud({ enrollments, mqttPort }: CloudVerbOptions, job: Job): Promise<undefined> {
+  const batches = await Promise.all(enrollments.map(readEnrolments));
+  refuseLiveCloud();
+  const { startCloud } = await import('@zerotouch/cloud-sim/cloud');
+  await using cloud = await startCloud({ mqttPort });
+  const imports = [];
+  for (const { file, where } of batches) imports.push({ where, summary: await cloud.import(file) });
+
+  const caFile = resolve(dirname(STATE_FILE), 'ca.pem');
+  const state = stateOf(cloud, caFile);
+  // First, so that whoever waits for the state file finds what it names.
+  writePrivately(caFile, cloud.ca);
+  writeState(state);
+  // On exit, so that it is gone whatever ends the process.
+  process.once('exit', () => removeState(STATE_FILE, caFile));
+
+  const { pid: _, ...ready } = state;
+  job.output.event(ready, readyWords(state));
+  for (const { where, summary } of imports) {
+    const { created, updated, unchanged, certificates } = summary;
+    job.output.event(
+      { event: 'imported', from: where, ...summary },
+      `${where}: batch ${summary.batch}, ${created + updated + unchanged} enrolments, ${certificates} CA certificates`,
+    );
+  }
+  const counts = tellEvents(cloud.events, job.output);
+  await aborted(job.signal);
+  await cloud.close();
+  job.output.result(
+    { ended: true, ...counts },
+    `Ended. ${counts.registered} registrations, ${counts.connected} sign-ins, ${counts.refused} refusals.`,
+  );
+  return undefined;
+}
+
+async function printHosts(job: Job): Promise<undefined> {
+  const { DEFAULT_HUBS } = await import('@zerotouch/cloud-sim/options');
+  const hosts = [GLOBAL_DPS_HOST, ...DEFAULT_HUBS.map((hub) => hub.host)].map((name) => `127.0.0.1 ${name}`);
+  job.output.result({ hosts }, hosts.join('\n'));
+  return undefined;
+}
+
+async function readEnrolments(dir: string): Promise<{ where: string; file: EnrolmentFile }> {
+  const where = join(dir, ENROLMENT_FILE);
+  const text = await readFile(where, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    throw new Fault('ENROLMENTS_MISSING', `the enrolments cannot be read (${cause.code})`, {
+      where,
+      expected: `${ENROLMENT_FILE} in the folder of a burnt batch`,
+      remedy: 'burn one with zerotouch burn SPEC --out DIR and name that DIR',
+      cause,
+    });
+  });
+  try {
+    // Only its being JSON is checked here: the cloud itself checks every field when it takes the file.
+    return { where, file: JSON.parse(text) as EnrolmentFile };
+  } catch {
+    // The parser's own message quotes the text, and the text holds keys.
+    throw new Fault('ENROLMENTS_NOT_JSON', 'the enrolments are not JSON', { where, expected: 'a file written by zerotouch burn' });
+  }
+}
+
+function stateOf(cloud: Cloud, ca: string): CloudState {
+  return {
+    ready: true,
+    dps: { ...cloud.dps, amqpPort: null, httpsPort: null, serviceConnectionString: null },
+    hubs: cloud.hubs.map(({ host, region, subscription, connectionString }) => ({ host, region, subscription, connectionString })),
+    arm: { endpoint: null },
+    ca,
+    pid: process.pid,
+  };
+}
+
+function readyWords({ dps, hubs, ca }: CloudState): string {
+  const lines = [
+    `The local Azure is ready: MQTT over TLS on ${dps.host}:${dps.mqttPort}, ID scope ${dps.idScope}.`,
+    ...hubs.map((hub) => `  ${hub.host}  ${hub.region}`),
+    `Its CA: ${ca}; connection strings: ${STATE_FILE}. Boot a device from this folder with zerotouch boot IMAGE. Ctrl-C ends it.`,
+  ];
+  return lines.join('\n');
+}
