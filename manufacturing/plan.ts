@@ -1,0 +1,151 @@
+import { COMMON_NAME_MAX, canonicalRegistrationId, REGISTRATION_ID_MAX, registrationIdProblem } from '@zerotouch/azure-wire/ids';
+import { fieldName, SpecFault, type SpecProblem } from './faults.js';
+import type { BatchSpec, GroupSpec } from './spec-schema.js';
+
+/** A device to be burnt: its names, and the group whose rules it follows. */
+export interface PlannedDevice {
+  registrationId: string;
+  serial: string;
+  group: GroupSpec;
+}
+
+/** Something that works here and is known to hurt later. */
+export interface SpecWarning {
+  code: 'UPPER_CASE_ID' | 'SHORT_VALIDITY';
+  /** The field: `groups[0].registrationId`. */
+  where: string;
+  /** One line: what, and why it matters. */
+  message: string;
+}
+
+/** Every device of a batch in its order, and what to think about before burning it. */
+export interface BatchPlan {
+  spec: BatchSpec;
+  devices: PlannedDevice[];
+  warnings: SpecWarning[];
+}
+
+/** Below this a device certificate looks like one of a test. */
+const SHORT_DAYS = 90;
+
+/**
+ * Names every device of a batch; writes nothing.
+ * @throws SpecFault SPEC_INVALID where the ids cannot be used
+ */
+export function planBatch(spec: BatchSpec): BatchPlan {
+  const [first, ...others] = planProblems(spec);
+  if (first !== undefined) throw new SpecFault('SPEC_INVALID', undefined, [first, ...others]);
+  return { spec, devices: [...spec.groups.flatMap((group) => [...devicesOf(group)])], warnings: spec.groups.flatMap(warningsOf) };
+}
+
+/** What is wrong with the names a spec gives: enrolment groups, registration ids, serials. */
+export function planProblems(spec: BatchSpec): SpecProblem[] {
+  const problems = spec.groups.flatMap((group, index) => [...groupProblems(group, index), ...serialProblems(group, index)]);
+  return problems.length > 0 ? problems : duplicates(spec);
+}
+
+function* devicesOf(group: GroupSpec): Generator<PlannedDevice> {
+  const { start, count } = group.serial;
+  for (let number = start; number < start + count; number++) yield deviceOf(group, number);
+}
+
+function deviceOf(group: GroupSpec, number: number): PlannedDevice {
+  const serial = group.serial.prefix + String(number).padStart(group.serial.digits, '0');
+  return { registrationId: group.registrationId.replaceAll('{serial}', serial), serial, group };
+}
+
+function groupProblems(group: GroupSpec, index: number): SpecProblem[] {
+  const id = group.enrolmentGroup;
+  const problem = id === undefined ? undefined : registrationIdProblem(id);
+  if (problem === undefined) return [];
+  const expected = `1 to ${REGISTRATION_ID_MAX} letters, digits and - . _ :, ending in a letter, digit or dash`;
+  return [{ path: ['groups', index, 'enrolmentGroup'], summary: `the id ${problem}`, seen: id, expected }];
+}
+
+function serialProblems(group: GroupSpec, index: number): SpecProblem[] {
+  const { start, count, digits } = group.serial;
+  const last = start + count - 1;
+  const problems: SpecProblem[] = [];
+  if (String(last).length > digits) {
+    const path = ['groups', index, 'serial', 'digits'];
+    problems.push({ path, summary: `the last number, ${last}, does not fit`, seen: digits, expected: `at least ${String(last).length}` });
+  }
+  const path = ['groups', index, 'registrationId'];
+  const foreign = /\{(?!serial\})[^}]*\}?/.exec(group.registrationId)?.[0];
+  if (foreign !== undefined) {
+    problems.push({ path, summary: `unknown placeholder ${foreign}`, seen: group.registrationId, expected: '{serial}' });
+  } else if (count > 1 && !group.registrationId.includes('{serial}')) {
+    problems.push({ path, summary: `${count} devices would get the same id`, seen: group.registrationId, expected: '{serial} in it' });
+  } else problems.push(...idProblems(group, path));
+  return problems;
+}
+
+// All ids of a group have one shape and one length, so the first speaks for all.
+function idProblems(group: GroupSpec, path: (string | number)[]): SpecProblem[] {
+  const { registrationId: seen } = deviceOf(group, group.serial.start);
+  if (/^cn=/i.test(seen)) {
+    return [{ path, summary: 'the registration id starts with "CN="', seen, expected: 'the common name alone', remedy: 'leave "CN=" out' }];
+  }
+  const problem = registrationIdProblem(seen);
+  if (problem !== undefined) {
+    const expected = `1 to ${REGISTRATION_ID_MAX} letters, digits and - . _ :, ending in a letter, digit or dash`;
+    return [{ path, summary: `the registration id ${problem}`, seen, expected }];
+  }
+  if (group.attestation === 'x509' && seen.length > COMMON_NAME_MAX) {
+    const expected = `at most ${COMMON_NAME_MAX} characters, what the common name of a certificate holds`;
+    return [{ path, summary: `the registration id has ${seen.length} characters`, seen, expected }];
+  }
+  return [];
+}
+
+function duplicates(spec: BatchSpec): SpecProblem[] {
+  const enrolmentGroups = new Map<string, number>();
+  const ids = new Map<string, number>();
+  const serials = new Map<string, number>();
+  for (const [index, group] of spec.groups.entries()) {
+    if (group.enrolmentGroup !== undefined) {
+      const earlier = claim(enrolmentGroups, group.enrolmentGroup, index);
+      if (earlier !== undefined) return [twice(['groups', index, 'enrolmentGroup'], 'the enrolment group', group.enrolmentGroup, earlier)];
+    }
+    // Within one group the running number keeps them apart.
+    if (spec.groups.length === 1) continue;
+    for (const { registrationId, serial } of devicesOf(group)) {
+      const sameId = claim(ids, registrationId, index);
+      if (sameId !== undefined) return [twice(['groups', index, 'registrationId'], 'the registration id', registrationId, sameId)];
+      const sameSerial = claim(serials, serial, index);
+      if (sameSerial !== undefined) return [twice(['groups', index, 'serial'], 'the serial', serial, sameSerial)];
+    }
+  }
+  return [];
+}
+
+// DPS compares ids without regard to case; a batch's serials are told apart the same way, as people read them.
+function claim(taken: Map<string, number>, id: string, index: number): number | undefined {
+  const key = canonicalRegistrationId(id);
+  const earlier = taken.get(key);
+  if (earlier === undefined) taken.set(key, index);
+  return earlier;
+}
+
+function twice(path: (string | number)[], what: string, seen: string, earlier: number): SpecProblem {
+  const expected = `each once in a batch, without regard to case; groups[${earlier}] has it too`;
+  const remedy = what === 'the serial' ? 'set another serial.start or serial.prefix' : 'name it differently';
+  return { path, summary: `${what} is used twice`, seen, expected, remedy };
+}
+
+function warningsOf(group: GroupSpec, index: number): SpecWarning[] {
+  const warnings: SpecWarning[] = [];
+  const upperCase = (field: 'enrolmentGroup' | 'registrationId', id: string | undefined) => {
+    if (id === undefined || id === canonicalRegistrationId(id)) return;
+    const why = 'some validators refuse upper case (400004), and a derived key depends on the case that DPS ignores';
+    warnings.push({ code: 'UPPER_CASE_ID', where: fieldName(['groups', index, field]), message: `${id} has upper-case letters: ${why}` });
+  };
+  upperCase('enrolmentGroup', group.enrolmentGroup);
+  upperCase('registrationId', deviceOf(group, group.serial.start).registrationId);
+  const days = group.validity?.days;
+  if (days !== undefined && days < SHORT_DAYS) {
+    const message = `device certificates of ${days} days: nothing renews them, and DPS refuses an expired one (401002)`;
+    warnings.push({ code: 'SHORT_VALIDITY', where: fieldName(['groups', index, 'validity', 'days']), message });
+  }
+  return warnings;
+}

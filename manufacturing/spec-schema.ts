@@ -1,0 +1,129 @@
+import { GLOBAL_DPS_HOST, isIdScope, LOCAL_ID_SCOPE } from '@zerotouch/azure-wire/ids';
+import { z } from 'zod';
+
+/** Days a device certificate is good for unless the spec says otherwise: ten years. */
+export const DEFAULT_LEAF_DAYS = 3650;
+
+/** Days a line intermediate is good for, where its root is good for as long. */
+export const LINE_DAYS = 5475;
+
+/** Most devices of one group of a spec; also the most individual enrolments a DPS takes. */
+export const GROUP_DEVICES_MAX = 1_000_000;
+
+const HOST = /^(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*$/;
+// Source: iot-hub-devguide-device-twins, "keys ... can't contain control characters, '.', '$' or space".
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it refuses
+const TWIN_KEY = /^[^\u0000-\u001f\u007f-\u009f.$ ]{1,1024}$/;
+
+const host = z.string().regex(HOST, 'a host name without scheme or port');
+
+const jsonObject = z.record(z.string(), z.json()).refine((section) => keysOf(section).every((key) => TWIN_KEY.test(key)), {
+  error: 'twin keys without ".", "$", spaces and control characters, at most 1024 characters long',
+});
+
+const serial = z
+  .strictObject({
+    start: z.int().min(0).max(999_999_999_999).default(1).describe('Number of the first device.'),
+    count: z.int().min(1).max(GROUP_DEVICES_MAX).describe('How many devices.'),
+    digits: z.int().min(1).max(12).default(6).describe('Every number is written with so many digits, zeros in front.'),
+    prefix: z
+      .string()
+      .regex(/^[A-Za-z0-9\-._:]{0,32}$/, 'at most 32 letters, digits and - . _ :')
+      .default('')
+      .describe('Text in front of the number; part of the serial.'),
+  })
+  .describe('The serial numbers of the devices: a prefix and a running number.');
+
+const initialTwin = z
+  .strictObject({
+    tags: jsonObject.optional().describe('Tags: for the operator, never seen by the device.'),
+    desired: jsonObject.optional().describe('Desired properties: the first configuration the device applies.'),
+  })
+  .describe('What the twin of each device starts with.');
+
+const group = z
+  .strictObject({
+    enrolment: z
+      .enum(['group', 'individual'])
+      .default('group')
+      .describe('group: one enrolment for all devices. individual: an enrolment of its own for each device.'),
+    enrolmentGroup: z
+      .string()
+      .optional()
+      .describe('Id of the enrolment group at DPS; needed where enrolment is "group", refused otherwise.'),
+    attestation: z
+      .enum(['x509', 'symmetric-key'])
+      .describe(
+        'How a device proves who it is: a certificate, or a key (derived from the group key; made for the device where enrolment is individual).',
+      ),
+    registrationId: z
+      .string()
+      .describe('The registration id of each device, with {serial} in the place of its serial; also the common name of its certificate.'),
+    serial,
+    validity: z
+      .strictObject({
+        days: z.int().min(1).max(LINE_DAYS).default(DEFAULT_LEAF_DAYS).describe('Days from now until the device certificates expire.'),
+      })
+      .optional()
+      .describe('How long the device certificates are good for; only with attestation x509.'),
+    initialTwin: initialTwin.optional(),
+    allocationPolicy: z
+      .enum(['hashed', 'geoLatency', 'static'])
+      .optional()
+      .describe('How DPS chooses the hub; without it, what the DPS instance is set to.'),
+    iotHubs: z.array(host).min(1).optional().describe('Host names of the hubs to choose from; without it, all that are linked.'),
+    provisioningStatus: z.enum(['enabled', 'disabled']).default('enabled').describe('disabled: enrolled, but refused until enabled.'),
+  })
+  .superRefine((value, context) => {
+    const problem = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
+    if (value.enrolment === 'group' && value.enrolmentGroup === undefined) problem('enrolmentGroup', 'the id of the enrolment group');
+    if (value.enrolment === 'individual' && value.enrolmentGroup !== undefined)
+      problem('enrolmentGroup', 'no enrolmentGroup beside enrolment: individual');
+    if (value.attestation !== 'x509' && value.validity !== undefined) problem('validity', 'validity only beside attestation: x509');
+    if (value.allocationPolicy === 'static' && value.iotHubs?.length !== 1)
+      problem('iotHubs', 'exactly one hub beside allocationPolicy: static');
+  })
+  .describe('Devices that are enrolled alike.');
+
+/** The batch spec, version 1: what `zerotouch burn` reads. Unknown keys are refused. */
+export const batchSpecSchema = z
+  .strictObject({
+    version: z.literal(1).describe('Version of this format.'),
+    batch: z
+      .string()
+      .regex(/^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,46}[A-Za-z0-9])?$/, '1 to 48 letters, digits and . _ -, with a letter or digit at both ends')
+      .describe('Name of the batch; it appears in the manifest and in the names of the certificate authority.'),
+    idScope: z
+      .string()
+      .refine(isIdScope, { error: '0ne and eight hexadecimal digits, as the overview of the DPS instance shows it' })
+      .default(LOCAL_ID_SCOPE)
+      .describe('ID scope of the DPS instance the devices register with; without it, the local cloud.'),
+    endpoint: host.default(GLOBAL_DPS_HOST).describe('Host name of the DPS device endpoint.'),
+    authority: z
+      .strictObject({
+        directory: z
+          .string()
+          .min(1)
+          .describe('Folder of the root and line certificates and keys, relative to the spec; made at first use.'),
+      })
+      .optional()
+      .describe('Where the certificate authority is kept, so that several batches share a root; without it, in ca/ of the output folder.'),
+    groups: z.array(group).min(1).max(100).describe('The devices, by enrolment.'),
+  })
+  .meta({ title: 'zerotouch batch spec', description: 'What a batch of devices is burnt with.' });
+
+/** A batch spec, checked, with its defaults filled in. */
+export type BatchSpec = z.output<typeof batchSpecSchema>;
+/** One group of devices of a {@link BatchSpec}. */
+export type GroupSpec = BatchSpec['groups'][number];
+
+/** The batch spec as a JSON Schema (draft 2020-12), for editors and checks. */
+export function batchSpecJsonSchema(): Record<string, unknown> {
+  return { ...z.toJSONSchema(batchSpecSchema, { io: 'input' }) };
+}
+
+function keysOf(value: unknown): string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  if (Array.isArray(value)) return value.flatMap(keysOf);
+  return Object.entries(value).flatMap(([key, member]) => [key, ...keysOf(member)]);
+}
