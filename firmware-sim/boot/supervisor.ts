@@ -161,22 +161,27 @@ class Composer {
     switch (effect) {
       case 'begin-assignment':
         this.#registers.asked = 1;
-        return this.#takeAssignment('begin');
+        this.#takeAssignment('begin');
+        return;
       case 'reassign': {
         // DPS was asked already and sent us to a hub that does not let us in: asking at once would be a fast loop.
         const event = this.#registers.asked === 1 ? 'again' : 'begin';
         this.#registers.asked = 1;
         this.#registers.dpsAttempts += event === 'again' ? 1 : 0;
-        return this.#takeAssignment(event);
+        this.#takeAssignment(event);
+        return;
       }
       case 'begin-session':
         Object.assign(this.#registers, { hubAttempts: 0, hubAmbiguous: 0, hubDeadline: 0, hubSince: 0 });
-        return this.#takeSession('begin');
+        this.#takeSession('begin');
+        return;
       case 'begin-config':
         Object.assign(this.#registers, { configAttempts: 0, configStale: 0 });
-        return this.#takeConfig('begin');
+        this.#takeConfig('begin');
+        return;
       case 'stop-config':
-        return this.#takeConfig('stop');
+        this.#takeConfig('stop');
+        return;
       case 'switch-off':
         this.#takeConfig('stop');
         this.#takeSession('stop');
@@ -198,12 +203,15 @@ class Composer {
   #onAssignment(effect: AssignmentEffect): void {
     switch (effect) {
       case 'hand-over':
-        return this.#takePower('assigned');
+        this.#takePower('assigned');
+        return;
       case 'wait':
-        return this.#wait('assignment', this.#backOff(this.#registers.dpsAttempts));
+        this.#wait('assignment', this.#backOff(this.#registers.dpsAttempts));
+        return;
       case 'wait-long':
         this.#registers.dpsAmbiguous = 0;
-        return this.#wait('assignment', coolDownMs(this.#context.policy, this.#context.unit()));
+        this.#wait('assignment', coolDownMs(this.#context.policy, this.#context.unit()));
+        return;
       case 'register':
         this.effects.push({ do: 'register' });
         return;
@@ -227,16 +235,20 @@ class Composer {
       case 'hand-over':
         // Attempts at the hub are kept until a session has lasted: one that is let in and thrown out at once must not loop fast.
         Object.assign(this.#registers, { ...noAttempts, hubAttempts: this.#registers.hubAttempts, hubSince: this.#context.now });
-        return this.#takePower('hub-connected');
+        this.#takePower('hub-connected');
+        return;
       case 'lose':
         this.#registers.hubAttempts = this.#lasted() ? 1 : this.#registers.hubAttempts + 1;
         this.#takePower('hub-lost');
         this.effects.push({ do: 'disconnect' });
-        return this.#wait('session', this.#backOff(this.#registers.hubAttempts));
+        this.#wait('session', this.#backOff(this.#registers.hubAttempts));
+        return;
       case 'wait':
-        return this.#wait('session', this.#backOff(this.#registers.hubAttempts));
+        this.#wait('session', this.#backOff(this.#registers.hubAttempts));
+        return;
       case 'give-up':
-        return this.#takePower('hub-abandoned');
+        this.#takePower('hub-abandoned');
+        return;
       case 'connect':
       case 'disconnect':
         this.effects.push({ do: effect });
@@ -263,7 +275,8 @@ class Composer {
         }
         return;
       case 'wait':
-        return this.#wait('config', this.#backOff(this.#registers.configAttempts));
+        this.#wait('config', this.#backOff(this.#registers.configAttempts));
+        return;
       case 'commit':
         this.effects.push({ do: 'commit-config' });
         return;

@@ -1,0 +1,50 @@
+import type { Clock } from '@zerotouch/foundation/clock';
+import type { Entropy } from '@zerotouch/foundation/entropy';
+import type { Identity } from '../identity/identity.js';
+import type { ConfigPort, DpsPort, Endpoint, Failure, HubPort, MountedFlash, TimePort } from './ports.js';
+import type { RetryPolicy } from './retry.js';
+import type { Machine } from './supervisor.js';
+
+/** How long one operation may take before it counts as timed out, milliseconds. */
+export interface Timeouts {
+  readonly registerMs: number;
+  readonly connectMs: number;
+  readonly requestMs: number;
+}
+
+/** The times a real device allows: a registration may wait for a busy DPS, a twin request may not. */
+export const defaultTimeouts: Timeouts = { registerMs: 120_000, connectMs: 60_000, requestMs: 30_000 };
+
+/** Everything the driver acts through. */
+export interface DriverPorts {
+  readonly mount: () => MountedFlash;
+  /**
+   * Where to go, asked once the identity is known.
+   * @throws Fault when there is nowhere to go; the device then halts
+   */
+  readonly endpoint: (identity: Identity) => Endpoint;
+  readonly time: TimePort;
+  readonly dps: DpsPort;
+  readonly hub: HubPort;
+  readonly config: ConfigPort;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly policy: RetryPolicy;
+  readonly timeouts: Timeouts;
+}
+
+/** What the driver tells whoever watches; nothing here steers the device. */
+export interface DriverWatcher {
+  /** After every step that changed a state. */
+  stepped?(machine: Machine): void;
+  /** Something failed; the machine goes on as its tables say. */
+  failed?(during: string, failure: Failure): void;
+  /** A wait begins. */
+  waiting?(table: 'assignment' | 'session' | 'config', ms: number): void;
+  /** The flash did not take a write, the identity cannot be used. */
+  fault?(during: string, fault: Error): void;
+  /** The flash or what was burnt cannot be used; {@link fault} was called with why. */
+  halted?(): void;
+  /** Configured and connected; called again after every reconnection. */
+  running?(): void;
+}

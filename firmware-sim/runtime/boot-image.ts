@@ -1,0 +1,156 @@
+import { existsSync } from 'node:fs';
+import { LOCAL_ID_SCOPE } from '@zerotouch/azure-wire/ids';
+import type { Endpoint } from '../boot/ports.js';
+import type { Identity } from '../identity/identity.js';
+import type { ClientName } from '../transport/clients.js';
+import { CLOUD_FILE, readCloudFile } from './cloud-file.js';
+import type { Device } from './device.js';
+import { BootFault } from './faults.js';
+import { powerOn } from './power-on.js';
+
+/** The options of `zerotouch boot` and `zerotouch-device`, parsed. */
+export interface BootOptions {
+  /** End as soon as the device is running. */
+  readonly once?: boolean;
+  /** Seconds allowed until the device is running; {@link ONCE_TIMEOUT_S} with `once`, without end otherwise. */
+  readonly timeout?: number;
+  readonly client: ClientName;
+  /** The file of a local cloud. */
+  readonly cloud?: string;
+  /** Host of DPS, with a port if it is not 8883. */
+  readonly endpoint?: string;
+}
+
+/** How long `--once` waits when `--timeout` is not given, seconds. */
+export const ONCE_TIMEOUT_S = 60;
+
+/** Where the boot says things: JSON for programs, words for people. */
+export interface BootOutput {
+  event(line: Record<string, unknown>, words?: string): void;
+  result(line: Record<string, unknown>, words?: string): void;
+}
+
+/**
+ * Powers on the device in an image file, tells every state it enters, and ends when `once` is reached or `signal` is aborted.
+ * @throws BootFault and what the image's reader throws; a failed boot has said its result by then
+ */
+export async function bootImage(path: string, options: BootOptions, output: BootOutput, signal: AbortSignal): Promise<void> {
+  const endpoint = chooseEndpoint(options);
+  const timeout = options.timeout ?? (options.once === true ? ONCE_TIMEOUT_S : undefined);
+  const limit = timeout === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(timeout * 1000)]);
+  let powered: Device | undefined;
+  try {
+    const device = await powerOn({
+      flash: path,
+      client: options.client,
+      endpoint,
+      signal: limit,
+      giveUpWhenRefused: options.once === true,
+      watch: (watched) => {
+        powered = watched;
+        tell(watched, output);
+      },
+    });
+    const reached = result(device);
+    if (options.once !== true && !signal.aborted) await stayUp(device, output, signal);
+    const final = options.once === true ? reached : result(device);
+    await device.stop();
+    output.result(final, words(final));
+  } catch (error) {
+    if (powered !== undefined && !signal.aborted) output.result({ ...result(powered), error: describe(error) });
+    throw error;
+  }
+}
+
+/** What is known of a boot: the last JSON line. */
+interface BootResult extends Record<string, unknown> {
+  state: string;
+  hub: string | null;
+  deviceId: string | null;
+  config: Record<string, unknown> | null;
+  bootMs: number | null;
+  boots: number;
+  registrations: number;
+}
+
+function result(device: Device): BootResult {
+  const { config, counters } = device;
+  return {
+    state: device.state.state,
+    hub: device.hub ?? null,
+    deviceId: device.deviceId ?? null,
+    config: config === undefined ? null : { ...config.values, $version: config.version },
+    bootMs: device.bootMs ?? null,
+    boots: counters.boots,
+    registrations: counters.registrations,
+  };
+}
+
+function words({ state, hub, deviceId, config, bootMs, boots, registrations }: BootResult): string {
+  return [
+    `${deviceId ?? 'The device'} is ${state} on ${hub ?? 'no hub'}${bootMs === null ? '' : ` after ${bootMs} ms`}.`,
+    `  configuration ${JSON.stringify(config)}`,
+    `  boot ${boots} of this image, ${registrations} registration${registrations === 1 ? '' : 's'} so far`,
+  ].join('\n');
+}
+
+function tell(device: Device, output: BootOutput): void {
+  const pad = (ms: number) => `${String(ms).padStart(7)} ms`;
+  device.on('state', ({ table, state, ms }) => {
+    if (state !== 'off') output.event({ state, table, ms }, `${pad(ms)}  ${state}`);
+  });
+  device.on('failure', ({ during, failure }) => {
+    const { outcome, detail, code, retryAfterMs } = failure;
+    output.event({ failure: outcome, during, detail, code, retryAfterMs }, `            ${outcome} when ${during}: ${detail}`);
+  });
+  device.on('wait', ({ table, ms }) => output.event({ waiting: table, waitMs: ms }, `            next attempt in ${ms} ms`));
+  device.on('fault', ({ during, error }) => output.event({ fault: describe(error), during }));
+}
+
+// A device that has reached its hub stays: changes of its configuration and lost connections are told as they come.
+async function stayUp(device: Device, output: BootOutput, signal: AbortSignal): Promise<void> {
+  const arrived = result(device);
+  output.event({ ...arrived }, words(arrived));
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
+/** Where this device goes: the endpoint or cloud named, else the local cloud of this folder, else what was burnt. */
+function chooseEndpoint({ cloud, endpoint }: BootOptions): (identity: Identity) => Endpoint {
+  if (cloud !== undefined && endpoint !== undefined) {
+    throw new BootFault('BAD_OPTION', '--cloud and --endpoint exclude each other', { expected: 'one of them' });
+  }
+  if (cloud !== undefined) return always(readCloudFile(cloud));
+  if (endpoint !== undefined) return always(parseEndpoint(endpoint));
+  if (existsSync(CLOUD_FILE)) {
+    const local = readCloudFile(CLOUD_FILE);
+    // An image for somebody's real DPS is not led astray by a local cloud that happens to run in this folder.
+    return (identity) => (identity.idScope === LOCAL_ID_SCOPE ? local : burnt(identity));
+  }
+  return (identity) => {
+    if (identity.idScope !== LOCAL_ID_SCOPE) return burnt(identity);
+    throw new BootFault('NO_LOCAL_CLOUD', 'the image is for the local cloud, and none runs in this folder', {
+      where: identity.registrationId,
+      expected: CLOUD_FILE,
+      remedy: 'start `zerotouch cloud` here, or name its file with --cloud',
+    });
+  };
+}
+
+const always = (endpoint: Endpoint) => () => endpoint;
+const burnt = (identity: Identity): Endpoint => ({ dpsHost: identity.endpoint, dpsPort: 8883 });
+
+function parseEndpoint(text: string): Endpoint {
+  const match = /^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::(\d{1,5}))?$/.exec(text);
+  const port = Number(match?.[2] ?? 8883);
+  if (match?.[1] === undefined || port < 1 || port > 65_535) {
+    throw new BootFault('BAD_OPTION', '--endpoint is no host', { seen: text, expected: 'HOST or HOST:PORT' });
+  }
+  return { dpsHost: match[1], dpsPort: port };
+}
+
+function describe(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { message: String(error) };
+  const { code } = error as { code?: unknown };
+  return { ...(typeof code === 'string' ? { code } : {}), message: error.message };
+}

@@ -1,0 +1,172 @@
+import { EventEmitter } from 'node:events';
+import type { JsonObject } from '@zerotouch/azure-wire/twin';
+import { openImage } from '@zerotouch/flash-image/image';
+import { fileStorage, type Storage } from '@zerotouch/flash-image/storage';
+import { type Clock, systemClock } from '@zerotouch/foundation/clock';
+import { type Entropy, systemEntropy } from '@zerotouch/foundation/entropy';
+import { Driver } from '../boot/driver.js';
+import { defaultTimeouts, type Timeouts } from '../boot/driver-ports.js';
+import { type AppliedConfig, type Counters, Memory } from '../boot/memory.js';
+import type { ConfigPort, Endpoint, Failure, HubSession, MountedFlash } from '../boot/ports.js';
+import { defaultRetryPolicy, type RetryPolicy } from '../boot/retry.js';
+import { type DeviceState, deviceState, type TableName } from '../boot/state.js';
+import { type Identity, readIdentity } from '../identity/identity.js';
+import { type ClientName, clientPorts } from '../transport/clients.js';
+import { BootFault } from './faults.js';
+
+/** How a device is powered on. Only `flash` is needed. */
+export interface DeviceOptions {
+  /** Path of the image, or the flash itself. */
+  readonly flash: string | Storage;
+  /** `sdk`: Microsoft's clients, the default. `wire`: this project's own, over the `mqtt` package. */
+  readonly client?: ClientName;
+  /** Where to go. By default the DPS that was burnt, port 8883, and hubs by their own names. */
+  readonly endpoint?: Endpoint | ((identity: Identity) => Endpoint);
+  /** Makes the device what the desired properties say; throws when it cannot. By default everything is accepted. */
+  readonly apply?: ConfigPort['apply'];
+  readonly clock?: Clock;
+  readonly entropy?: Entropy;
+  readonly policy?: Partial<RetryPolicy>;
+  readonly timeouts?: Partial<Timeouts>;
+}
+
+/** What a device tells; times in milliseconds since power on. */
+export interface DeviceEvents {
+  /** A state was entered. */
+  state: [DeviceState & { ms: number }];
+  /** An operation failed; the device goes on as its tables say. */
+  failure: [{ during: string; failure: Failure }];
+  /** A wait begins. */
+  wait: [{ table: TableName; ms: number }];
+  /** The flash did not take a write, or what was burnt cannot be used. */
+  fault: [{ during: string; error: Error }];
+  /** Configured and connected; again after every reconnection. */
+  running: [];
+  /** Nothing but a new burn helps. */
+  halted: [];
+}
+
+/** The oldest time a set clock can show: anything earlier is a device that was never told the time. */
+const EARLIEST_TIME = Date.UTC(2024, 0, 1);
+
+/**
+ * One device: an image, the boot machine, and a client. It keeps itself connected until {@link stop}.
+ */
+export class Device extends EventEmitter<DeviceEvents> {
+  readonly #driver: Driver;
+  readonly #clock: Clock;
+  #startedAt = 0;
+  #bootMs: number | undefined;
+  #counters: Counters = { boots: 0, registrations: 0 };
+
+  constructor(options: DeviceOptions) {
+    super();
+    const clock = options.clock ?? systemClock;
+    this.#clock = clock;
+    this.#driver = new Driver(
+      {
+        mount: () => mountFlash(options.flash),
+        endpoint: endpointOf(options.endpoint),
+        time: { set: async () => (clock.now() >= EARLIEST_TIME ? 'clock-set' : 'clock-unset') },
+        ...clientPorts(options.client ?? 'sdk', clock),
+        config: { apply: options.apply ?? (async () => undefined) },
+        clock,
+        entropy: options.entropy ?? systemEntropy,
+        policy: { ...defaultRetryPolicy, ...options.policy },
+        timeouts: { ...defaultTimeouts, ...options.timeouts },
+      },
+      {
+        stepped: (machine) => this.emit('state', { ...deviceState(machine), ms: this.#elapsed() }),
+        failed: (during, failure) => this.emit('failure', { during, failure }),
+        waiting: (table, ms) => this.emit('wait', { table, ms }),
+        fault: (during, error) => this.emit('fault', { during, error }),
+        halted: () => this.emit('halted'),
+        running: () => {
+          this.#bootMs ??= this.#elapsed();
+          this.emit('running');
+        },
+      },
+    );
+  }
+
+  /** Switches the device on. */
+  start(): void {
+    this.#startedAt = this.#clock.monotonic();
+    this.#bootMs = undefined;
+    this.#driver.powerOn();
+  }
+
+  /** Switches it off: every connection is ended and the flash closed when this resolves. */
+  async stop(): Promise<void> {
+    this.#counters = this.counters;
+    await this.#driver.powerOff();
+  }
+
+  get state(): DeviceState {
+    return deviceState(this.#driver.machine);
+  }
+
+  get registrationId(): string | undefined {
+    return this.#driver.identity?.registrationId;
+  }
+
+  /** Host name of the hub, once assigned. */
+  get hub(): string | undefined {
+    return this.#driver.assignment?.hub;
+  }
+
+  get deviceId(): string | undefined {
+    return this.#driver.assignment?.deviceId;
+  }
+
+  /** The configuration in force. */
+  get config(): AppliedConfig | undefined {
+    return this.#driver.applied;
+  }
+
+  /** How often this image has been booted and assigned. */
+  get counters(): Counters {
+    return this.#driver.flash?.memory.counters() ?? this.#counters;
+  }
+
+  /** Milliseconds from power on to the first `running`. */
+  get bootMs(): number | undefined {
+    return this.#bootMs;
+  }
+
+  /**
+   * Sends one telemetry message; resolves when the hub has acknowledged it.
+   * @throws BootFault NOT_CONNECTED when there is no hub or it did not take the message
+   */
+  async send(message: JsonObject, signal: AbortSignal = AbortSignal.timeout(defaultTimeouts.requestMs)): Promise<void> {
+    const session: HubSession | undefined = this.#driver.session;
+    const outcome = session === undefined ? undefined : await session.send(message, signal);
+    if (outcome?.outcome !== 'sent') {
+      throw new BootFault('NOT_CONNECTED', 'the message was not taken', {
+        where: this.registrationId ?? 'device',
+        seen: outcome?.detail ?? this.state.state,
+        expected: 'a device in state running',
+      });
+    }
+  }
+
+  #elapsed(): number {
+    return Math.round(this.#clock.monotonic() - this.#startedAt);
+  }
+}
+
+function mountFlash(flash: string | Storage): MountedFlash {
+  const storage = typeof flash === 'string' ? fileStorage(flash) : flash;
+  try {
+    const image = openImage(storage);
+    return { identity: () => readIdentity(image), memory: new Memory(image.nvs), close: () => storage.close() };
+  } catch (error) {
+    storage.close();
+    throw error;
+  }
+}
+
+function endpointOf(endpoint: DeviceOptions['endpoint']): (identity: Identity) => Endpoint {
+  if (typeof endpoint === 'function') return endpoint;
+  return (identity) => endpoint ?? { dpsHost: identity.endpoint, dpsPort: 8883 };
+}
