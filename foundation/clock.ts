@@ -17,6 +17,11 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   async wait(ms, signal) {
-    await sleep(ms, undefined, signal === undefined ? undefined : { signal });
+    try {
+      await sleep(ms, undefined, signal === undefined ? undefined : { signal });
+    } catch (error) {
+      // Node rejects with an AbortError of its own around the reason.
+      throw signal?.aborted === true ? signal.reason : error;
+    }
   },
 };
