@@ -1,0 +1,144 @@
+import type { FailureKind } from '@zerotouch/firmware-sim/boot/ports';
+import { defaultRetryPolicy } from '@zerotouch/firmware-sim/boot/retry';
+import { type Machine, type MachineEffect, type MachineEvent, poweredOff, step } from '@zerotouch/firmware-sim/boot/supervisor';
+
+type Lane = 'power' | 'assignment' | 'session' | 'config';
+type Work = Exclude<MachineEffect['do'], 'disconnect' | 'cancel-assignment' | 'cancel-config' | 'arrive' | 'halt' | 'switch-off'>;
+
+/** A device in a world that may answer anything: the machine, and what it is waiting for. */
+export interface Situation {
+  readonly machine: Machine;
+  readonly pending: Partial<Record<Lane, Work>>;
+}
+
+/** One thing that may happen next, early or after the device has stayed long enough with its hub. */
+export interface Move {
+  readonly event: MachineEvent;
+  readonly effects: readonly MachineEffect[];
+  readonly to: Situation;
+}
+
+const EARLY = 1_000;
+const LATE = 10 * 60 * 60_000;
+const failures: readonly FailureKind[] = [
+  'refused',
+  'ambiguous',
+  'throttled',
+  'unavailable',
+  'unreachable',
+  'dropped',
+  'timed-out',
+  'invalid',
+];
+
+const answers: Record<Exclude<Work, 'wait'>, MachineEvent[]> = {
+  mount: power('mounted', 'mount-failed'),
+  identify: power('identified', 'identity-failed'),
+  'set-clock': power('clock-set', 'clock-unset'),
+  recall: power('cached', 'not-cached'),
+  register: [
+    { table: 'assignment', event: 'connected' },
+    { table: 'assignment', event: 'assigning' },
+    { table: 'assignment', event: 'assigned' },
+    ...failing('assignment'),
+  ],
+  'commit-assignment': [
+    { table: 'assignment', event: 'committed' },
+    { table: 'assignment', event: 'commit-failed' },
+  ],
+  connect: [{ table: 'session', event: 'connected' }, ...failing('session')],
+  pull: [{ table: 'config', event: 'twin' }, ...failing('config')],
+  apply: [
+    { table: 'config', event: 'applied' },
+    { table: 'config', event: 'apply-failed' },
+  ],
+  'commit-config': [
+    { table: 'config', event: 'committed' },
+    { table: 'config', event: 'commit-failed' },
+  ],
+  report: [{ table: 'config', event: 'reported' }, ...failing('config')],
+};
+
+const laneOf: Record<Exclude<Work, 'wait'>, Lane> = {
+  mount: 'power',
+  identify: 'power',
+  'set-clock': 'power',
+  recall: 'power',
+  register: 'assignment',
+  'commit-assignment': 'assignment',
+  connect: 'session',
+  pull: 'config',
+  apply: 'config',
+  'commit-config': 'config',
+  report: 'config',
+};
+
+export const start: Situation = { machine: poweredOff, pending: {} };
+
+/** A situation's name: equal names are the same situation. Counters are cut off where more of the same changes nothing. */
+export function keyOf({ machine, pending }: Situation): string {
+  return JSON.stringify([machine, Object.entries(pending).sort()]);
+}
+
+/** Everything that may happen in a situation. */
+export function moves(situation: Situation): Move[] {
+  return possible(situation).flatMap((event) => {
+    const timely = take(situation, event, EARLY);
+    return 'failure' in event && event.table === 'session' ? [timely, take(situation, event, LATE)] : [timely];
+  });
+}
+
+function possible({ machine, pending }: Situation): MachineEvent[] {
+  const events: MachineEvent[] = [];
+  for (const [lane, work] of Object.entries(pending) as [Lane, Work][]) {
+    if (work === 'wait') events.push({ table: lane as 'assignment' | 'session' | 'config', event: 'due' });
+    else events.push(...answers[work]);
+  }
+  if (machine.session === 'connected') {
+    events.push({ table: 'session', event: 'lost' }, { table: 'config', event: 'desired' }, { table: 'config', event: 'gap' });
+  }
+  events.push(...power(machine.power === 'off' ? 'power-on' : 'power-off'));
+  return events;
+}
+
+function take(situation: Situation, event: MachineEvent, now: number): Move {
+  const [machine, effects] = step(situation.machine, event, { now, unit: () => 0.5, policy: defaultRetryPolicy });
+  const pending: Partial<Record<Lane, Work>> = { ...situation.pending };
+  const answered = Object.entries(pending).find(([lane, work]) => isAnswer(lane as Lane, work, event));
+  const progress = 'event' in event && event.table === 'assignment' && (event.event === 'connected' || event.event === 'assigning');
+  if (answered !== undefined && !progress) delete pending[answered[0] as Lane];
+  for (const effect of effects) {
+    if (effect.do === 'wait') pending[effect.table] = 'wait';
+    else if (effect.do in laneOf) pending[laneOf[effect.do as Exclude<Work, 'wait'>]] = effect.do as Work;
+    else if (effect.do === 'disconnect') delete pending.session;
+    else if (effect.do === 'cancel-assignment') delete pending.assignment;
+    else if (effect.do === 'cancel-config') delete pending.config;
+    else if (effect.do === 'switch-off') delete pending.power;
+  }
+  return { event, effects, to: { machine: { ...machine, registers: bounded(machine.registers) }, pending } };
+}
+
+function isAnswer(lane: Lane, work: Work | undefined, event: MachineEvent): boolean {
+  if (work === undefined || event.table !== lane) return false;
+  if (work === 'wait') return 'event' in event && event.event === 'due';
+  return answers[work].some((answer) => JSON.stringify(answer) === JSON.stringify(event));
+}
+
+function bounded(registers: Machine['registers']): Machine['registers'] {
+  return {
+    ...registers,
+    dpsAttempts: Math.min(registers.dpsAttempts, 2),
+    hubAttempts: Math.min(registers.hubAttempts, 2),
+    configAttempts: Math.min(registers.configAttempts, 2),
+    hubDeadline: registers.hubDeadline === 0 ? 0 : EARLY + 1,
+    hubSince: registers.hubSince === 0 ? 0 : EARLY,
+  };
+}
+
+function power(...events: Extract<MachineEvent, { table: 'power' }>['event'][]): MachineEvent[] {
+  return events.map((event) => ({ table: 'power', event }));
+}
+
+function failing(table: 'assignment' | 'session' | 'config'): MachineEvent[] {
+  return failures.map((failure) => ({ table, failure, retryAfterMs: 0 }));
+}
