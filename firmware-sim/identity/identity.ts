@@ -1,9 +1,10 @@
-/** How the device proves who it is. */
-export type Attestation =
-  /** PEM: the leaf, then its intermediates; and the leaf's private key. */
-  | { readonly kind: 'x509'; readonly certificate: string; readonly privateKey: string }
-  /** The device's own key, bytes: an individual one, or derived from its group's. */
-  | { readonly kind: 'symmetric-key'; readonly key: Uint8Array };
+import type { FlashImage } from '@zerotouch/flash-image/image';
+import type { Attestation } from './attestation.js';
+import { IdentityFault } from './faults.js';
+import { symmetricKeyAttestation } from './symmetric-key.js';
+import { x509Attestation } from './x509.js';
+
+export type { Attestation } from './attestation.js';
 
 /** Everything that was burnt into the device and that it presents to DPS. */
 export interface Identity {
@@ -13,4 +14,31 @@ export interface Identity {
   readonly registrationId: string;
   readonly serial: string;
   readonly attestation: Attestation;
+}
+
+/**
+ * Who the device is, from what is burnt: a certificate in `esp_secure_cert` or a symmetric key in `fctry`, exactly one of them.
+ * @throws IdentityFault
+ */
+export function readIdentity({ factory, secureCert }: Pick<FlashImage, 'factory' | 'secureCert'>): Identity {
+  const { idScope, endpoint, registrationId, serial } = factory;
+  return { idScope, endpoint, registrationId, serial, attestation: attestationOf({ factory, secureCert }) };
+}
+
+function attestationOf({ factory, secureCert }: Pick<FlashImage, 'factory' | 'secureCert'>): Attestation {
+  const { registrationId, symmetricKey } = factory;
+  if (secureCert !== undefined && symmetricKey !== undefined) {
+    throw new IdentityFault('IDENTITY_AMBIGUOUS', `"${registrationId}" holds both a device certificate and a symmetric key`, {
+      where: 'partitions esp_secure_cert and fctry (sym_key)',
+      expected: 'one of them',
+      remedy: 'burn the device again with the one its enrolment asks for',
+    });
+  }
+  if (secureCert !== undefined) return x509Attestation(secureCert, registrationId);
+  if (symmetricKey !== undefined) return symmetricKeyAttestation(symmetricKey);
+  throw new IdentityFault('IDENTITY_MISSING', `"${registrationId}" holds neither a device certificate nor a symmetric key`, {
+    where: 'partitions esp_secure_cert and fctry',
+    expected: 'certificate and private key in esp_secure_cert, or sym_key in fctry',
+    remedy: 'burn the device again',
+  });
 }

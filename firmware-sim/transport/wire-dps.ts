@@ -1,0 +1,91 @@
+import { buildDpsUserName, DPS_RESPONSE_FILTER, parseDpsResponse, registerTopic, statusTopic } from '@zerotouch/azure-wire/dps-mqtt';
+import type { DeviceRegistration } from '@zerotouch/azure-wire/registration';
+import { buildSas, DPS_DEVICE_KEY_NAME, dpsResource } from '@zerotouch/azure-wire/sas';
+import type { JsonObject } from '@zerotouch/azure-wire/twin';
+import type { Clock } from '@zerotouch/foundation/clock';
+import type { DpsOutcome, DpsPort, DpsProgress } from '../boot/ports.js';
+import type { Identity } from '../identity/identity.js';
+import { type PollAgain, parseJson, readDpsReply } from './replies.js';
+import { tokenExpiry } from './sign-in.js';
+import { Line } from './wire-line.js';
+
+/** api-version of the registration this client speaks. */
+const API_VERSION = '2021-06-01';
+
+/**
+ * DPS over the lean client: one connection, one registration, polls as often as DPS says.
+ * A 429 or 5xx ends the attempt: when to try again is the boot machine's to decide.
+ */
+export function createWireDps({ clock }: { clock: Clock }): DpsPort {
+  return {
+    async register({ identity, endpoint, payload }, progress, signal) {
+      const { idScope, registrationId, attestation } = identity;
+      const opened = await Line.open(
+        {
+          host: endpoint.dpsHost,
+          port: endpoint.dpsPort,
+          ca: endpoint.ca,
+          attestation,
+          clientId: registrationId,
+          username: buildDpsUserName({ idScope, registrationId, apiVersion: API_VERSION }),
+          password: dpsPassword(identity, clock),
+        },
+        clock,
+        signal,
+      );
+      if (opened.outcome !== 'open') return opened;
+      const { line } = opened;
+      progress('connected');
+      const outcome = await converse(line, registration(registrationId, payload), clock, progress, signal);
+      await (signal.aborted ? line.cut() : line.close());
+      return outcome;
+    },
+  };
+}
+
+function dpsPassword({ idScope, registrationId, attestation }: Identity, clock: Clock): string | undefined {
+  if (attestation.kind !== 'symmetric-key') return undefined;
+  const resource = dpsResource(idScope, registrationId);
+  return buildSas({ resource, key: attestation.key, expiry: tokenExpiry(clock), keyName: DPS_DEVICE_KEY_NAME });
+}
+
+function registration(registrationId: string, payload: JsonObject | undefined): string {
+  const body: DeviceRegistration = payload === undefined ? { registrationId } : { registrationId, payload };
+  return JSON.stringify(body);
+}
+
+async function converse(
+  line: Line,
+  body: string,
+  clock: Clock,
+  progress: (sign: DpsProgress) => void,
+  signal: AbortSignal,
+): Promise<DpsOutcome> {
+  const pending = new Map<string, (reply: PollAgain | DpsOutcome) => void>();
+  line.onMessage((topic, payload) => {
+    const response = parseDpsResponse(topic);
+    if (response !== undefined) pending.get(response.rid)?.(readDpsReply(response.status, parseJson(payload), response.retryAfter));
+  });
+  const subscribed = await line.subscribe([DPS_RESPONSE_FILTER], signal);
+  if (subscribed.outcome !== 'subscribed') return subscribed;
+
+  let count = 0;
+  const ask = (topic: (rid: string) => string, text: string): Promise<PollAgain | DpsOutcome> => {
+    const rid = String(++count);
+    return line.life.during<PollAgain | DpsOutcome>(signal, (answer) => {
+      pending.set(rid, answer);
+      line.publish(topic(rid), text, (failure) => failure !== undefined && answer(failure));
+      return () => pending.delete(rid);
+    });
+  };
+
+  let reply = await ask(registerTopic, body);
+  if (reply.outcome === 'poll') progress('assigning');
+  while (reply.outcome === 'poll') {
+    const { operationId, afterMs } = reply;
+    const failure = await line.life.pause(clock, afterMs, signal);
+    if (failure !== undefined) return failure;
+    reply = await ask((rid) => statusTopic(rid, operationId), '');
+  }
+  return reply;
+}

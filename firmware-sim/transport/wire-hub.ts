@@ -1,0 +1,120 @@
+import {
+  buildHubUserName,
+  hubFilters,
+  parseHubDelivery,
+  telemetryTopic,
+  twinGetTopic,
+  twinPatchTopic,
+} from '@zerotouch/azure-wire/hub-mqtt';
+import { buildSas, hubResource } from '@zerotouch/azure-wire/sas';
+import type { JsonObject } from '@zerotouch/azure-wire/twin';
+import type { Clock } from '@zerotouch/foundation/clock';
+import type { Assignment, Failure, HubPort, HubSession } from '../boot/ports.js';
+import type { Attestation } from '../identity/attestation.js';
+import { invalid } from './evidence.js';
+import { parseJson, readDesired, readReportReply, readTwinReply } from './replies.js';
+import { hubAddress, tokenExpiry } from './sign-in.js';
+import { encodeTelemetry, TELEMETRY_PROPERTIES } from './telemetry.js';
+import { Line } from './wire-line.js';
+
+/** A hub over the lean client. `connected` means that the twin's subscriptions stand. */
+export function createWireHub({ clock }: { clock: Clock }): HubPort {
+  return {
+    async connect({ identity, endpoint, assignment }, signal) {
+      const { hub, deviceId } = assignment;
+      const opened = await Line.open(
+        {
+          ...hubAddress(endpoint, hub),
+          ca: endpoint.ca,
+          attestation: identity.attestation,
+          clientId: deviceId,
+          username: buildHubUserName(hub, deviceId),
+          password: hubPassword(identity.attestation, assignment, clock),
+        },
+        clock,
+        signal,
+      );
+      if (opened.outcome !== 'open') return opened;
+      const { line } = opened;
+      const session = new WireSession(line, deviceId);
+      const subscribed = await line.subscribe([hubFilters.twinResponse, hubFilters.desired], signal);
+      if (subscribed.outcome === 'subscribed') return { outcome: 'connected', session };
+      await line.cut();
+      return subscribed;
+    },
+  };
+}
+
+function hubPassword(attestation: Attestation, { hub, deviceId }: Assignment, clock: Clock): string | undefined {
+  if (attestation.kind !== 'symmetric-key') return undefined;
+  return buildSas({ resource: hubResource(hub, deviceId), key: attestation.key, expiry: tokenExpiry(clock) });
+}
+
+class WireSession implements HubSession {
+  readonly #line: Line;
+  readonly #deviceId: string;
+  readonly #replies = new Map<string, (status: number, body: unknown) => void>();
+  readonly #desired: ((patch: JsonObject & { $version: number }) => void)[] = [];
+  #count = 0;
+
+  constructor(line: Line, deviceId: string) {
+    this.#line = line;
+    this.#deviceId = deviceId;
+    line.onMessage((topic, payload) => this.#hear(topic, parseJson(payload)));
+    line.life.onLost(() => void line.cut());
+  }
+
+  getTwin(signal: AbortSignal): ReturnType<HubSession['getTwin']> {
+    return this.#ask(twinGetTopic, '', readTwinReply, signal);
+  }
+
+  report(patch: JsonObject, signal: AbortSignal): ReturnType<HubSession['report']> {
+    return this.#ask(twinPatchTopic, JSON.stringify(patch), readReportReply, signal);
+  }
+
+  async send(message: JsonObject, signal: AbortSignal): ReturnType<HubSession['send']> {
+    const encoded = encodeTelemetry(message);
+    if (encoded.outcome !== 'encoded') return encoded;
+    const topic = `${telemetryTopic(this.#deviceId)}${TELEMETRY_PROPERTIES}`;
+    return this.#line.life.during<{ outcome: 'sent' }>(signal, (answer) => {
+      this.#line.publish(topic, encoded.text, (failure) => answer(failure ?? { outcome: 'sent' }));
+      return undefined;
+    });
+  }
+
+  onDesired(listener: (patch: JsonObject & { $version: number }) => void): void {
+    this.#desired.push(listener);
+  }
+
+  onLost(listener: (failure: Failure) => void): void {
+    this.#line.life.onLost(listener);
+  }
+
+  close(): Promise<void> {
+    return this.#line.close();
+  }
+
+  #ask<T extends { outcome: string }>(
+    topic: (rid: string) => string,
+    body: string,
+    read: (status: number, body: unknown) => T | Failure,
+    signal: AbortSignal,
+  ): Promise<T | Failure> {
+    const rid = String(++this.#count);
+    return this.#line.life.during<T>(signal, (answer) => {
+      this.#replies.set(rid, (status, reply) => answer(read(status, reply)));
+      this.#line.publish(topic(rid), body, (failure) => failure !== undefined && answer(failure));
+      return () => this.#replies.delete(rid);
+    });
+  }
+
+  #hear(topic: string, body: unknown): void {
+    const delivery = parseHubDelivery(topic);
+    if (delivery?.kind === 'twin-response') this.#replies.get(delivery.rid)?.(delivery.status, body);
+    if (delivery?.kind !== 'desired') return;
+    const patch = readDesired(body, delivery.version);
+    // A change that is skipped would leave the device on an old configuration: a new session pulls the whole twin.
+    if (patch === undefined) this.#line.life.lose(invalid('the hub sent a change of the desired properties that is no JSON object'));
+    else for (const listener of this.#desired) listener(patch);
+  }
+}

@@ -1,0 +1,142 @@
+import { isIP } from 'node:net';
+import { connect, type TLSSocket } from 'node:tls';
+import type { Clock } from '@zerotouch/foundation/clock';
+import { MqttClient } from 'mqtt';
+import type { Failure } from '../boot/ports.js';
+import type { Attestation } from '../identity/attestation.js';
+import { dropped, sortConnectionError, timedOut } from './evidence.js';
+import { Lifeline } from './lifeline.js';
+import { clientCertificate } from './sign-in.js';
+import { cut, hangUp } from './socket.js';
+
+/** Seconds between pings: the load balancers in front of Azure drop what is silent for four minutes. */
+const KEEP_ALIVE_SECONDS = 180;
+
+/** How a line signs in. */
+export interface LineRequest {
+  readonly host: string;
+  readonly port: number;
+  /** Extra certificate authority, PEM; absent: the runtime's own trust store. */
+  readonly ca: string | undefined;
+  readonly attestation: Attestation;
+  readonly clientId: string;
+  readonly username: string;
+  readonly password: string | undefined;
+}
+
+/** One MQTT 3.1.1 connection over TLS, without any wish to reconnect: who gets it back on its feet is decided elsewhere. */
+export class Line {
+  /** Whether it stands. */
+  readonly life = new Lifeline();
+  readonly #clock: Clock;
+  readonly #socket: TLSSocket;
+  readonly #client: MqttClient;
+  #closing: Promise<void> | undefined;
+
+  private constructor(request: LineRequest, clock: Clock) {
+    this.#clock = clock;
+    this.#socket = openTls(request);
+    this.#client = new MqttClient(() => this.#socket, {
+      protocolId: 'MQTT',
+      protocolVersion: 4,
+      clean: true,
+      clientId: request.clientId,
+      username: request.username,
+      ...(request.password === undefined ? {} : { password: request.password }),
+      keepalive: KEEP_ALIVE_SECONDS,
+      reconnectPeriod: 0,
+      resubscribe: false,
+    });
+  }
+
+  /** Connects and signs in. Never rejects; aborting `signal` ends it as `timed-out`, its socket freed. */
+  static async open(request: LineRequest, clock: Clock, signal: AbortSignal): Promise<{ outcome: 'open'; line: Line } | Failure> {
+    if (signal.aborted) return timedOut();
+    const line = new Line(request, clock);
+    const outcome = await line.#signIn(signal);
+    if (outcome.outcome === 'open') return { outcome: 'open', line };
+    await line.cut();
+    return outcome;
+  }
+
+  #signIn(signal: AbortSignal): Promise<{ outcome: 'open' } | Failure> {
+    let standing = false;
+    this.#client.on('error', (error) => {
+      const failure = sortConnectionError(error);
+      this.life.lose(standing && failure.outcome === 'unreachable' ? dropped(failure.detail) : failure);
+      this.#socket.destroy();
+    });
+    this.#client.on('close', () =>
+      this.life.lose(
+        dropped(standing ? 'the server closed the connection' : 'the server closed the connection before it answered CONNECT'),
+      ),
+    );
+    return this.life.during(signal, (answer) => {
+      this.#client.once('connect', () => {
+        standing = true;
+        answer({ outcome: 'open' });
+      });
+      return undefined;
+    });
+  }
+
+  /** Subscribes with QoS 1 and waits for the SUBACK. */
+  subscribe(filters: readonly string[], signal: AbortSignal): Promise<{ outcome: 'subscribed' } | Failure> {
+    return this.life.during(signal, (answer) => {
+      this.#client.subscribe([...filters], { qos: 1 }, (error) => {
+        if (error === null) answer({ outcome: 'subscribed' });
+        else if (Reflect.get(error, 'code') === 128)
+          answer({ outcome: 'ambiguous', detail: 'SUBACK 128: the subscription was not granted' });
+        else answer(dropped(error.message));
+      });
+      return undefined;
+    });
+  }
+
+  /** Publishes with QoS 1; `acknowledged` is called at the PUBACK, or with the failure that made it impossible. */
+  publish(topic: string, body: string, acknowledged: (failure: Failure | undefined) => void = () => undefined): void {
+    this.#client.publish(topic, body, { qos: 1 }, (error) => {
+      if (error === undefined || error === null) acknowledged(undefined);
+      else acknowledged(dropped(error.message));
+    });
+  }
+
+  /** Called for every message the server publishes. */
+  onMessage(listener: (topic: string, payload: Uint8Array) => void): void {
+    this.#client.on('message', (topic, payload) => listener(topic, payload));
+  }
+
+  /** Says goodbye and frees the socket. */
+  close(): Promise<void> {
+    this.life.close();
+    this.#closing ??= hangUp(this.#socket, this.#clock).then(() => this.#forget());
+    return this.#closing;
+  }
+
+  /** Frees the socket at once. */
+  async cut(): Promise<void> {
+    this.life.close();
+    await cut(this.#socket);
+    this.#forget();
+  }
+
+  // Stops the timers the library keeps besides its socket.
+  #forget(): void {
+    this.#client.end(true);
+  }
+}
+
+function openTls({ host, port, ca, attestation }: LineRequest): TLSSocket {
+  const socket = connect({
+    host,
+    port,
+    // An address is checked against the certificate's addresses, and SNI may not carry one (RFC 6066).
+    ...(isIP(host) === 0 ? { servername: host } : {}),
+    ...(ca === undefined ? {} : { ca }),
+    ...clientCertificate(attestation),
+    rejectUnauthorized: true,
+    minVersion: 'TLSv1.2',
+  });
+  socket.setNoDelay(true);
+  return socket;
+}
