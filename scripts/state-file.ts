@@ -1,81 +1,46 @@
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
+import { CLOUD_FILE } from '@zerotouch/firmware-sim/runtime/cloud-file';
 import { Fault } from '@zerotouch/foundation/fault';
-import { z } from 'zod';
 
-/** Where a running local cloud is described, in the folder it was started in. */
-export const STATE_FILE = join('.zerotouch', 'cloud.json');
-
-const port = z.number().int().min(1).max(65_535);
-
-const cloudState = z.looseObject({
-  ready: z.literal(true),
-  /** `null`: a door that this cloud does not have. */
-  dps: z.looseObject({
-    host: z.string(),
-    mqttPort: port,
-    amqpPort: port.nullable(),
-    httpsPort: port.nullable(),
-    idScope: z.string(),
-    serviceConnectionString: z.string().nullable(),
-  }),
-  hubs: z.array(
-    z.looseObject({ host: z.string(), region: z.string(), subscription: z.string().nullable(), connectionString: z.string().nullable() }),
-  ),
-  arm: z.looseObject({ endpoint: z.string().nullable() }),
+/** What the first JSON line of `zerotouch cloud` says, and its state file holds. `null`: a door that this cloud does not have. */
+export interface CloudState {
+  ready: true;
+  dps: {
+    host: string;
+    mqttPort: number;
+    amqpPort: number | null;
+    httpsPort: number | null;
+    idScope: string;
+    serviceConnectionString: string | null;
+  };
+  hubs: { host: string; region: string; subscription: string; connectionString: string }[];
+  arm: { endpoint: string | null };
   /** Absolute path of the PEM file that a client must trust. */
-  ca: z.string(),
-  /** The process that runs the cloud. */
-  pid: z.number().int().positive().optional(),
-});
-
-/** What the first JSON line of `zerotouch cloud` says, and its state file holds. Ports are of TCP on the loopback addresses. */
-export type CloudState = z.infer<typeof cloudState>;
-
-export type StateFaultCode = 'STATE_MISSING' | 'STATE_UNREADABLE' | 'STATE_NOT_JSON' | 'STATE_SHAPE' | 'STATE_TAKEN';
-
-/** A state file that is missing, broken or another cloud's. */
-export class StateFault extends Fault<StateFaultCode> {}
-
-/**
- * Reads the description of a running local cloud.
- * @param path a state file; by default the one of the working folder
- * @throws StateFault
- */
-export function readState(path: string = STATE_FILE): CloudState {
-  const where = resolve(path);
-  const value = parse(where, read(where));
-  const parsed = cloudState.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  throw new StateFault('STATE_SHAPE', `the state file does not describe a cloud: ${issue?.message ?? 'wrong shape'}`, {
-    where: `${where}, ${issue?.path.join('.') || 'top level'}`,
-    expected: 'a file written by zerotouch cloud of this version',
-    remedy: 'stop that cloud, remove the file and start zerotouch cloud again',
-  });
+  ca: string;
 }
 
 /**
- * Writes the state file (0600: it holds connection strings), whole or not at all.
- * @throws StateFault STATE_TAKEN when another live cloud is described there
+ * Writes the state file (0600: it holds connection strings), whole or not at all, with this process's `pid` in it.
+ * @throws Fault STATE_TAKEN when another live cloud is described there
  */
-export function writeState(state: CloudState, path: string = STATE_FILE): void {
+export function writeState(state: CloudState, path: string = CLOUD_FILE): void {
   refuseLiveCloud(path);
-  writePrivately(path, `${JSON.stringify(state, null, 2)}\n`);
+  writePrivately(path, `${JSON.stringify({ ...state, pid: process.pid }, null, 2)}\n`);
 }
 
-/** @throws StateFault STATE_TAKEN when the file describes a cloud whose process is alive */
-export function refuseLiveCloud(path: string = STATE_FILE): void {
+/** @throws Fault STATE_TAKEN when the file describes a cloud whose process is alive */
+export function refuseLiveCloud(path: string = CLOUD_FILE): void {
   const pid = recordedPid(path);
   if (pid === undefined || pid === process.pid || !isAlive(pid)) return;
-  throw new StateFault('STATE_TAKEN', `a local cloud already runs in this folder (process ${pid})`, {
+  throw new Fault('STATE_TAKEN', `a local cloud already runs in this folder (process ${pid})`, {
     where: resolve(path),
-    remedy: `end it (kill ${pid}) or start this one in another folder`,
+    remedy: `end it, or start this one in another folder; if process ${pid} is no cloud, remove the file`,
   });
 }
 
 /** Removes the state file, and what else belongs to it, if this process wrote it. */
-export function removeState(path: string = STATE_FILE, ...belongings: string[]): void {
+export function removeState(path: string = CLOUD_FILE, ...belongings: string[]): void {
   if (recordedPid(path) !== process.pid) return;
   for (const file of [...belongings, path]) rmSync(file, { force: true });
 }
@@ -88,34 +53,6 @@ export function writePrivately(path: string, text: string): void {
   // The mode of an older draft would stay.
   chmodSync(draft, 0o600);
   renameSync(draft, path);
-}
-
-function read(where: string): string {
-  try {
-    return readFileSync(where, 'utf8');
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') {
-      throw new StateFault('STATE_MISSING', 'no local cloud runs here', {
-        where,
-        remedy: 'start one in this folder with zerotouch cloud, or name its state file with --cloud FILE',
-        cause,
-      });
-    }
-    throw new StateFault('STATE_UNREADABLE', `the state file cannot be read (${(cause as NodeJS.ErrnoException).code})`, { where, cause });
-  }
-}
-
-function parse(where: string, text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // The parser's own message quotes the text, and the text holds keys.
-    throw new StateFault('STATE_NOT_JSON', 'the state file is not JSON', {
-      where,
-      expected: 'a file written by zerotouch cloud',
-      remedy: 'remove it and start zerotouch cloud again',
-    });
-  }
 }
 
 // Whatever is in the file, only a live process counts: a file that a crash or a stranger left behind is overwritten.

@@ -5,7 +5,9 @@ import { type Interrupted, listenForInterruption } from './interruption.js';
 import type { AddVerb, RunVerb } from './job.js';
 import { createOutput } from './output.js';
 import { progressOn } from './progress.js';
+import { addBurn } from './verbs/burn.js';
 import { addCloud } from './verbs/cloud.js';
+import { addSchema } from './verbs/schema.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
 
@@ -39,7 +41,7 @@ const program = new Command('zerotouch')
     '\nExit codes: 0 done, 1 failures found, 2 bad usage or input, 3 no answer from a service, 130 ended by Ctrl-C.\n`zerotouch VERB --help` shows examples.',
   );
 
-const verbs: AddVerb[] = [addCloud];
+const verbs: AddVerb[] = [addBurn, addCloud, addSchema];
 for (const add of verbs) add(program, run);
 
 process.on('uncaughtException', (error) => {

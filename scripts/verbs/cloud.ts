@@ -3,13 +3,14 @@ import { dirname, join, resolve } from 'node:path';
 import { ENROLMENT_FILE, type EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
 import { GLOBAL_DPS_HOST } from '@zerotouch/azure-wire/ids';
 import type { Cloud } from '@zerotouch/cloud-sim/cloud';
+import { CLOUD_FILE } from '@zerotouch/firmware-sim/runtime/cloud-file';
 import { Fault } from '@zerotouch/foundation/fault';
 import { Option } from 'commander';
 import { tellEvents } from '../cloud-events.js';
 import { aborted } from '../interruption.js';
 import type { AddVerb, Job } from '../job.js';
 import { parsePort } from '../options.js';
-import { type CloudState, refuseLiveCloud, removeState, STATE_FILE, writePrivately, writeState } from '../state-file.js';
+import { type CloudState, refuseLiveCloud, removeState, writePrivately, writeState } from '../state-file.js';
 
 interface CloudVerbOptions {
   enrollments: string[];
@@ -23,7 +24,7 @@ export const addCloud: AddVerb = (program, run) => {
     .command('cloud')
     .summary('run a local DPS and three IoT hubs')
     .description(
-      `Run a local Azure (DPS and three IoT hubs over MQTT/TLS) until Ctrl-C. ${STATE_FILE} describes it to the other verbs\nwhile it runs; the first line of --json says the same. Then one line an event: who registered, who was refused, and the real reason.`,
+      `Run a local Azure (DPS and three IoT hubs over MQTT/TLS) until Ctrl-C. ${CLOUD_FILE} describes it to the other verbs while it runs; the first line of --json says the same. Then one line an event: who registered, who was refused, and the real reason.`,
     )
     .addOption(
       new Option('--enrollments <dir>', 'take the enrolments and CA certificates of a burnt batch; may be given more than once')
@@ -53,16 +54,15 @@ async function runCloud({ enrollments, mqttPort }: CloudVerbOptions, job: Job): 
   const imports = [];
   for (const { file, where } of batches) imports.push({ where, summary: await cloud.import(file) });
 
-  const caFile = resolve(dirname(STATE_FILE), 'ca.pem');
+  const caFile = resolve(dirname(CLOUD_FILE), 'ca.pem');
   const state = stateOf(cloud, caFile);
   // First, so that whoever waits for the state file finds what it names.
   writePrivately(caFile, cloud.ca);
   writeState(state);
   // On exit, so that it is gone whatever ends the process.
-  process.once('exit', () => removeState(STATE_FILE, caFile));
+  process.once('exit', () => removeState(CLOUD_FILE, caFile));
 
-  const { pid: _, ...ready } = state;
-  job.output.event(ready, readyWords(state));
+  job.output.event({ ...state }, readyWords(state));
   for (const { where, summary } of imports) {
     const { created, updated, unchanged, certificates } = summary;
     job.output.event(
@@ -113,7 +113,6 @@ function stateOf(cloud: Cloud, ca: string): CloudState {
     hubs: cloud.hubs.map(({ host, region, subscription, connectionString }) => ({ host, region, subscription, connectionString })),
     arm: { endpoint: null },
     ca,
-    pid: process.pid,
   };
 }
 
@@ -121,7 +120,7 @@ function readyWords({ dps, hubs, ca }: CloudState): string {
   const lines = [
     `The local Azure is ready: MQTT over TLS on ${dps.host}:${dps.mqttPort}, ID scope ${dps.idScope}.`,
     ...hubs.map((hub) => `  ${hub.host}  ${hub.region}`),
-    `Its CA: ${ca}; connection strings: ${STATE_FILE}. Boot a device from this folder with zerotouch boot IMAGE. Ctrl-C ends it.`,
+    `Its CA: ${ca}; connection strings: ${CLOUD_FILE}. Boot a device from this folder with zerotouch boot IMAGE. Ctrl-C ends it.`,
   ];
   return lines.join('\n');
 }
