@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { LOCAL_ID_SCOPE } from '@zerotouch/azure-wire/ids';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Endpoint } from '../boot/ports.js';
 import type { Identity } from '../identity/identity.js';
-import type { ClientName } from '../transport/clients.js';
+import { type ClientName, clientNames } from '../transport/client-names.js';
 import { CLOUD_FILE, readCloudFile } from './cloud-file.js';
 import type { Device } from './device.js';
 import { BootFault } from './faults.js';
-import { powerOn } from './power-on.js';
 
 /** The options of `zerotouch boot` and `zerotouch-device`, parsed. */
 export interface BootOptions {
@@ -24,6 +24,32 @@ export interface BootOptions {
 /** How long `--once` waits when `--timeout` is not given, seconds. */
 export const ONCE_TIMEOUT_S = 60;
 
+/** Adds the options that `zerotouch boot` and `zerotouch-device` share. */
+export function addBootOptions(command: Command, name: string): Command {
+  return command
+    .option('--once', 'end as soon as the device is running; without it, stay connected until Ctrl-C')
+    .addOption(
+      new Option('--timeout <seconds>', `give up after so long (default: ${ONCE_TIMEOUT_S} with --once, never without)`).argParser(
+        parseSeconds,
+      ),
+    )
+    .addOption(new Option('--transport <name>', 'how to speak to the cloud').choices(['mqtt']).default('mqtt'))
+    .addOption(
+      new Option('--client <name>', "sdk: Microsoft's clients; wire: our own, over the mqtt package").choices(clientNames).default('sdk'),
+    )
+    .option('--cloud <file>', `the file of a local cloud (default: ${CLOUD_FILE}, for images of the local ID scope)`)
+    .option('--endpoint <host>', 'host of DPS, with :PORT if it is not 8883 (default: the one that was burnt)')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ ${name} batch/images/thermo-000001.bin --once
+  $ ${name} batch/images/thermo-000001.bin --client wire --json
+
+Exits 1 when the device is refused, 2 when the image cannot be used, 3 when nobody answers in time.`,
+    );
+}
+
 /** Where the boot says things: JSON for programs, words for people. */
 export interface BootOutput {
   event(line: Record<string, unknown>, words?: string): void;
@@ -38,6 +64,8 @@ export async function bootImage(path: string, options: BootOptions, output: Boot
   const endpoint = chooseEndpoint(options);
   const timeout = options.timeout ?? (options.once === true ? ONCE_TIMEOUT_S : undefined);
   const limit = timeout === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(timeout * 1000)]);
+  // Only now: Microsoft's clients take a while to load, and `--help` does not need them.
+  const { powerOn } = await import('./power-on.js');
   let powered: Device | undefined;
   try {
     const device = await powerOn({
@@ -153,4 +181,10 @@ function describe(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { message: String(error) };
   const { code } = error as { code?: unknown };
   return { ...(typeof code === 'string' ? { code } : {}), message: error.message };
+}
+
+function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!/^\d{1,7}(\.\d{1,3})?$/.test(text) || seconds <= 0) throw new InvalidArgumentError('expected a number of seconds above 0.');
+  return seconds;
 }

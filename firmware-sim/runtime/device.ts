@@ -11,7 +11,8 @@ import type { ConfigPort, Endpoint, Failure, HubSession, MountedFlash } from '..
 import { defaultRetryPolicy, type RetryPolicy } from '../boot/retry.js';
 import { type DeviceState, deviceState, type TableName } from '../boot/state.js';
 import { type Identity, readIdentity } from '../identity/identity.js';
-import { type ClientName, clientPorts } from '../transport/clients.js';
+import type { ClientName } from '../transport/client-names.js';
+import { clientPorts } from '../transport/clients.js';
 import { BootFault } from './faults.js';
 
 /** How a device is powered on. Only `flash` is needed. */

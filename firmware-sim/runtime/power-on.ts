@@ -2,6 +2,7 @@ import type { Failure } from '../boot/ports.js';
 import { Device, type DeviceOptions } from './device.js';
 import { BootFault } from './faults.js';
 
+export type { ClientName } from '../transport/client-names.js';
 export { Device, type DeviceEvents, type DeviceOptions } from './device.js';
 export { BootFault } from './faults.js';
 

@@ -1,13 +1,10 @@
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { DpsPort, HubPort } from '../boot/ports.js';
+import type { ClientName } from './client-names.js';
 import { createSdkDps } from './sdk-dps.js';
 import { createSdkHub } from './sdk-hub.js';
 import { createWireDps } from './wire-dps.js';
 import { createWireHub } from './wire-hub.js';
-
-/** The two clients that fill the ports. */
-export const clientNames = ['sdk', 'wire'] as const;
-export type ClientName = (typeof clientNames)[number];
 
 /** The ports of one client. */
 export function clientPorts(client: ClientName, clock: Clock): { dps: DpsPort; hub: HubPort } {
