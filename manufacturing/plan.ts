@@ -1,6 +1,6 @@
 import { COMMON_NAME_MAX, canonicalRegistrationId, REGISTRATION_ID_MAX, registrationIdProblem } from '@zerotouch/azure-wire/ids';
 import { fieldName, SpecFault, type SpecProblem } from './faults.js';
-import type { BatchSpec, GroupSpec } from './spec-schema.js';
+import { BATCH_DEVICES_MAX, type BatchSpec, type GroupSpec } from './spec-schema.js';
 
 /** A device to be burnt: its names, and the group whose rules it follows. */
 export interface PlannedDevice {
@@ -41,7 +41,13 @@ export function planBatch(spec: BatchSpec): BatchPlan {
 /** What is wrong with the names a spec gives: enrolment groups, registration ids, serials. */
 export function planProblems(spec: BatchSpec): SpecProblem[] {
   const problems = spec.groups.flatMap((group, index) => [...groupProblems(group, index), ...serialProblems(group, index)]);
-  return problems.length > 0 ? problems : duplicates(spec);
+  if (problems.length > 0) return problems;
+  const total = spec.groups.reduce((sum, group) => sum + group.serial.count, 0);
+  if (total <= BATCH_DEVICES_MAX) return duplicates(spec);
+  const expected = `at most ${BATCH_DEVICES_MAX} devices`;
+  return [
+    { path: ['groups'], summary: 'the batch is too large', seen: total, expected, remedy: 'split it into batches that share an authority' },
+  ];
 }
 
 function* devicesOf(group: GroupSpec): Generator<PlannedDevice> {

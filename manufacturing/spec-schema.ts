@@ -7,8 +7,8 @@ export const DEFAULT_LEAF_DAYS = 3650;
 /** Days a line intermediate is good for, where its root is good for as long. */
 export const LINE_DAYS = 5475;
 
-/** Most devices of one group of a spec; also the most individual enrolments a DPS takes. */
-export const GROUP_DEVICES_MAX = 1_000_000;
+/** Most devices of one batch: its manifest and enrolments are documents that are read as a whole. */
+export const BATCH_DEVICES_MAX = 250_000;
 
 const HOST = /^(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*$/;
 // Source: iot-hub-devguide-device-twins, "keys ... can't contain control characters, '.', '$' or space".
@@ -24,7 +24,7 @@ const jsonObject = z.record(z.string(), z.json()).refine((section) => keysOf(sec
 const serial = z
   .strictObject({
     start: z.int().min(0).max(999_999_999_999).default(1).describe('Number of the first device.'),
-    count: z.int().min(1).max(GROUP_DEVICES_MAX).describe('How many devices.'),
+    count: z.int().min(1).max(BATCH_DEVICES_MAX).describe('How many devices.'),
     digits: z.int().min(1).max(12).default(6).describe('Every number is written with so many digits, zeros in front.'),
     prefix: z
       .string()

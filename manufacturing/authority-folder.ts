@@ -1,0 +1,127 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { join } from 'node:path';
+import type { Clock } from '@zerotouch/foundation/clock';
+import { type Issuer, issuerOf } from './certificates.js';
+import { ManufacturingFault } from './faults.js';
+import type { Files } from './files.js';
+
+/** Where an authority is kept, and what it must be good for. */
+export interface AuthorityFolder {
+  /** Folder of the certificates and keys. */
+  directory: string;
+  /** Every certificate must be good until then. */
+  until: Date;
+  clock: Clock;
+  files: Files;
+}
+
+/**
+ * The certificate and the key of one issuer, `STEM.pem` and `STEM.key`, checked by themselves; `undefined` where neither is there.
+ * @throws ManufacturingFault AUTHORITY_INCOMPLETE, AUTHORITY_INVALID, AUTHORITY_EXPIRED, AUTHORITY_TOO_SHORT
+ */
+export async function readIssuer({ directory, files, clock, until }: AuthorityFolder, stem: string): Promise<Issuer | undefined> {
+  const paths = { certificate: join(directory, `${stem}.pem`), key: join(directory, `${stem}.key`) };
+  const [pem, keyPem] = await Promise.all([files.read(paths.certificate), files.read(paths.key)]);
+  if (pem === undefined && keyPem === undefined) return undefined;
+  if (pem === undefined || keyPem === undefined) {
+    const [missing, there] = pem === undefined ? [paths.certificate, paths.key] : [paths.key, paths.certificate];
+    throw new ManufacturingFault('AUTHORITY_INCOMPLETE', 'a certificate and its key belong together, and this one is missing', {
+      where: missing,
+      expected: `a file beside ${there}`,
+      remedy: 'put it back; or, if nothing was ever issued with the other one, move that away',
+    });
+  }
+  const certificate = parse(paths.certificate, 'a certificate in PEM', () => new X509Certificate(pem));
+  const key = parse(paths.key, 'a private key in PEM, without passphrase', () => createPrivateKey(keyPem));
+  checkAuthority(certificate, key, paths);
+  checkDates(certificate, paths.certificate, clock, until);
+  // Text around the PEM, or further certificates, stay out of what is handed on.
+  return issuerOf(certificate.toString(), key);
+}
+
+function parse<T>(path: string, expected: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    throw new ManufacturingFault('AUTHORITY_INVALID', 'the file cannot be read', { where: path, expected, cause });
+  }
+}
+
+function checkAuthority(certificate: X509Certificate, key: KeyObject, paths: { certificate: string; key: string }): void {
+  if (!certificate.ca) {
+    throw new ManufacturingFault('AUTHORITY_INVALID', 'the certificate is not one of an authority', {
+      where: paths.certificate,
+      seen: certificate.subject,
+      expected: 'basic constraints with CA:TRUE',
+    });
+  }
+  if (!certificate.checkPrivateKey(key)) {
+    throw new ManufacturingFault('AUTHORITY_INVALID', 'the key does not match its certificate', {
+      where: paths.key,
+      expected: `the key of ${paths.certificate}`,
+    });
+  }
+  const curve = key.asymmetricKeyDetails?.namedCurve;
+  if (curve !== 'prime256v1') {
+    const seen = curve ?? key.asymmetricKeyType;
+    throw new ManufacturingFault('AUTHORITY_INVALID', 'the key is of a kind that cannot sign here', {
+      where: paths.key,
+      ...(seen === undefined ? {} : { seen }),
+      expected: 'a P-256 key',
+    });
+  }
+}
+
+function checkDates(certificate: X509Certificate, path: string, clock: Clock, until: Date): void {
+  const [from, to] = [Date.parse(certificate.validFrom), Date.parse(certificate.validTo)];
+  const seen = `${new Date(from).toISOString()} to ${new Date(to).toISOString()}`;
+  const now = clock.now();
+  if (now < from || now > to) {
+    throw new ManufacturingFault('AUTHORITY_EXPIRED', now > to ? 'the certificate has expired' : 'the certificate is not valid yet', {
+      where: path,
+      seen,
+      expected: `a certificate that is good at ${new Date(now).toISOString()}`,
+      remedy: 'check the clock of this machine, or burn with another authority',
+    });
+  }
+  if (to < until.getTime()) {
+    throw new ManufacturingFault('AUTHORITY_TOO_SHORT', 'the certificate expires before the device certificates would', {
+      where: path,
+      seen,
+      expected: `good until ${until.toISOString()}`,
+      remedy: 'set a shorter validity.days in the spec, or burn with another authority',
+    });
+  }
+}
+
+/**
+ * A line that was there needs the root that issued it.
+ * @throws ManufacturingFault AUTHORITY_INCOMPLETE, AUTHORITY_INVALID
+ */
+export function checkLine(line: Issuer, root: Issuer | undefined, directory: string, stem: string): void {
+  if (root === undefined) {
+    throw new ManufacturingFault('AUTHORITY_INCOMPLETE', 'there is a line intermediate, and its root is missing', {
+      where: join(directory, 'root.pem'),
+      expected: `the root that issued ${stem}.pem`,
+      remedy: 'put root.pem and root.key back',
+    });
+  }
+  checkIssued(line, root, join(directory, `${stem}.pem`));
+}
+
+/**
+ * Whether one signed the other; with one issuer given twice, whether it is self-signed.
+ * @throws ManufacturingFault AUTHORITY_INVALID
+ */
+export function checkIssued({ certificate }: Issuer, { certificate: issuer }: Issuer, path: string): void {
+  if (certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)) return;
+  throw new ManufacturingFault(
+    'AUTHORITY_INVALID',
+    certificate === issuer ? 'the root is not self-signed' : 'the root beside it did not issue it',
+    {
+      where: path,
+      seen: certificate.issuer,
+      expected: `issued and signed by ${issuer.subject}`,
+    },
+  );
+}

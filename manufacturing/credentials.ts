@@ -1,0 +1,76 @@
+import type { X509Certificate } from 'node:crypto';
+import { deriveDeviceKey, KEY_BYTES } from '@zerotouch/azure-wire/keys';
+import type { Entropy } from '@zerotouch/foundation/entropy';
+import { drawSerialNumber, type Issuer, makeKeyPair, privateKeyPem, publicKeyBytes, type Validity } from './certificates.js';
+import type { PlannedDevice } from './plan.js';
+import { stampLeaf } from './stamp.js';
+
+/** The two keys of an enrolment, 64 bytes each. Secret. */
+export interface EnrolmentKeys {
+  primary: Buffer;
+  secondary: Buffer;
+}
+
+/** A certificate and its key. */
+export interface X509Credentials {
+  kind: 'x509';
+  leaf: X509Certificate;
+  /** The leaf alone, PEM. */
+  leafPem: string;
+  /** Leaf, then line, PEM. */
+  chainPem: string;
+  /** PKCS #8, PEM. Secret. */
+  privateKeyPem: string;
+}
+
+/** A key derived from that of a group. */
+export interface DerivedKey {
+  kind: 'derived-key';
+  /** 32 bytes. Secret. */
+  key: Buffer;
+}
+
+/** The keys of a device's own enrolment; it signs with the primary. */
+export interface OwnKeys {
+  kind: 'own-keys';
+  keys: EnrolmentKeys;
+}
+
+/** What a device proves itself with. */
+export type Credentials = X509Credentials | DerivedKey | OwnKeys;
+
+/** What the devices of a group get their credentials from. */
+export type CredentialSource =
+  /** `rootPem`: the root above the line, which the image carries too. */
+  { kind: 'line'; line: Issuer; rootPem: string; validity: Validity } | { kind: 'group-keys'; keys: EnrolmentKeys } | { kind: 'own-keys' };
+
+/** Keys of a new enrolment, as long as DPS makes them. */
+export function drawKeys(entropy: Entropy): EnrolmentKeys {
+  return { primary: entropy.bytes(KEY_BYTES.generated), secondary: entropy.bytes(KEY_BYTES.generated) };
+}
+
+/**
+ * Gives a device its identity. All entropy is drawn before the first wait, so that devices made side by side get the same whatever their pace
+ * (private keys excepted: they come from OpenSSL).
+ */
+export async function makeCredentials({ registrationId }: PlannedDevice, source: CredentialSource, entropy: Entropy): Promise<Credentials> {
+  switch (source.kind) {
+    case 'group-keys':
+      return { kind: 'derived-key', key: deriveDeviceKey(source.keys.primary, registrationId) };
+    case 'own-keys':
+      return { kind: 'own-keys', keys: drawKeys(entropy) };
+    case 'line': {
+      const serialNumber = drawSerialNumber(entropy);
+      const keys = await makeKeyPair();
+      const { line, validity } = source;
+      const leaf = await stampLeaf({ registrationId, publicKey: publicKeyBytes(keys.publicKey), issuer: line, validity, serialNumber });
+      return {
+        kind: 'x509',
+        leaf: leaf.certificate,
+        leafPem: leaf.pem,
+        chainPem: leaf.pem + line.pem,
+        privateKeyPem: privateKeyPem(keys.privateKey),
+      };
+    }
+  }
+}

@@ -1,0 +1,62 @@
+import type {
+  AttestationMechanism,
+  EnrolmentFile,
+  EnrolmentGroup,
+  IndividualEnrolment,
+  InitialTwin,
+  ProvedCertificate,
+} from '@zerotouch/azure-wire/enrolment';
+import type { CredentialSource, EnrolmentKeys, OwnKeys, X509Credentials } from './credentials.js';
+import type { PlannedDevice } from './plan.js';
+import type { BatchSpec, GroupSpec } from './spec-schema.js';
+
+/** What the enrolments of a batch are built from. */
+export interface Enrolled {
+  certificates: ProvedCertificate[];
+  /** Each group of the spec with the source of its credentials. */
+  sources: ReadonlyMap<GroupSpec, CredentialSource>;
+  individuals: IndividualEnrolment[];
+}
+
+/** The enrolments of a batch in Azure's spelling. Secret where there are symmetric keys. */
+export function enrolmentFile({ batch, idScope }: BatchSpec, { certificates, sources, individuals }: Enrolled): EnrolmentFile {
+  const enrollmentGroups = [...sources].flatMap(([group, source]) => enrolGroup(group, source));
+  return { version: 1, batch, idScope, certificates, enrollmentGroups, enrollments: individuals };
+}
+
+/** The enrolment of one device, with its certificate or its own keys. */
+export function enrolIndividually({ registrationId, group }: PlannedDevice, credentials: X509Credentials | OwnKeys): IndividualEnrolment {
+  const attestation: AttestationMechanism =
+    credentials.kind === 'own-keys'
+      ? symmetricKey(credentials.keys)
+      : { type: 'x509', x509: { clientCertificates: { primary: { certificate: credentials.leafPem } } } };
+  return { registrationId, attestation, ...policyOf(group) };
+}
+
+function enrolGroup(group: GroupSpec, source: CredentialSource): EnrolmentGroup[] {
+  if (group.enrolmentGroup === undefined || source.kind === 'own-keys') return [];
+  const attestation = source.kind === 'group-keys' ? symmetricKey(source.keys) : signedBy(source.line.pem);
+  return [{ enrollmentGroupId: group.enrolmentGroup, attestation, ...policyOf(group) }];
+}
+
+function signedBy(certificate: string): AttestationMechanism {
+  return { type: 'x509', x509: { signingCertificates: { primary: { certificate } } } };
+}
+
+function symmetricKey({ primary, secondary }: EnrolmentKeys): AttestationMechanism {
+  return { type: 'symmetricKey', symmetricKey: { primaryKey: primary.toString('base64'), secondaryKey: secondary.toString('base64') } };
+}
+
+function policyOf(group: GroupSpec): Omit<EnrolmentGroup, 'enrollmentGroupId' | 'attestation'> {
+  const { provisioningStatus, allocationPolicy, iotHubs, initialTwin } = group;
+  return {
+    provisioningStatus,
+    ...(allocationPolicy === undefined ? {} : { allocationPolicy }),
+    ...(iotHubs === undefined ? {} : { iotHubs }),
+    ...(initialTwin === undefined ? {} : { initialTwin: twinOf(initialTwin) }),
+  };
+}
+
+function twinOf({ tags, desired }: NonNullable<GroupSpec['initialTwin']>): InitialTwin {
+  return { ...(tags === undefined ? {} : { tags }), ...(desired === undefined ? {} : { properties: { desired } }) };
+}

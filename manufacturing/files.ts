@@ -1,0 +1,96 @@
+import { chmod, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+
+/** Modes of what the factory writes, whatever the umask. */
+export const MODE = { secret: 0o600, open: 0o644, folder: 0o700 } as const;
+
+/**
+ * The file operations of the factory, one step each, so that a test can fail or cut off any of them. Errors are Node's own (`code` ENOSPC,
+ * EACCES and so on).
+ */
+export interface Files {
+  /** Makes a folder, and the folders above it, where they are missing. */
+  makeFolder(path: string, mode: number): Promise<void>;
+  /** Names in a folder; `undefined` where there is none. */
+  list(path: string): Promise<string[] | undefined>;
+  /** The bytes of a file; `undefined` where there is none. */
+  read(path: string): Promise<Buffer | undefined>;
+  /** Makes a new file with these bytes and exactly this mode; fails where the name is taken. */
+  create(path: string, bytes: Uint8Array, mode: number): Promise<void>;
+  /** Returns once a file's bytes, or a folder's names, would survive the loss of power. */
+  sync(path: string): Promise<void>;
+  /** Gives a file another name in one step, taking the place of what had it. */
+  rename(from: string, to: string): Promise<void>;
+  /** Removes a file if it is there. */
+  remove(path: string): Promise<void>;
+}
+
+/** The files of this machine. */
+export const systemFiles: Files = {
+  async makeFolder(path, mode) {
+    const made = await mkdir(path, { recursive: true, mode });
+    if (made !== undefined) await chmod(path, mode);
+  },
+  list: (path) => absentAsUndefined(readdir(path)),
+  read: (path) => absentAsUndefined(readFile(path)),
+  async create(path, bytes, mode) {
+    const file = await open(path, 'wx', mode);
+    try {
+      await file.chmod(mode);
+      await file.writeFile(bytes);
+    } finally {
+      await file.close();
+    }
+  },
+  async sync(path) {
+    const file = await open(path, 'r');
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  },
+  rename: (from, to) => rename(from, to),
+  remove: (path) => rm(path, { force: true }),
+};
+
+/** The name a file has until it is whole: in the same folder, so that the last step is a rename. */
+export function temporaryName(path: string): string {
+  return join(dirname(path), `.${basename(path)}.tmp`);
+}
+
+/**
+ * Writes a file so that its name only ever stands for the whole of it, also after a loss of power: temporary name, sync, rename, sync of the
+ * folder. Nothing temporary is left when a step fails.
+ * @param check looks at the file under its temporary name; what it throws keeps the file from its name
+ */
+export async function writeDurably(
+  files: Files,
+  path: string,
+  bytes: Uint8Array | string,
+  mode: number,
+  check?: (temporary: string) => Promise<void>,
+): Promise<void> {
+  const temporary = temporaryName(path);
+  try {
+    // A process that was killed may have left one.
+    await files.remove(temporary);
+    await files.create(temporary, Buffer.from(bytes as Uint8Array), mode);
+    await files.sync(temporary);
+    await check?.(temporary);
+    await files.rename(temporary, path);
+    await files.sync(dirname(path));
+  } catch (error) {
+    await files.remove(temporary).catch(() => {});
+    throw error;
+  }
+}
+
+async function absentAsUndefined<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

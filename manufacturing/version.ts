@@ -1,0 +1,2 @@
+/** The version that manifests name; the same as in package.json. */
+export const VERSION = '0.1.0';
