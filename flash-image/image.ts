@@ -1,21 +1,31 @@
-import type { Layout } from './layout.js';
-import type { NvsStore } from './nvs/store.js';
-import type { SecureCert } from './secure-cert.js';
-import type { Storage } from './storage.js';
+import { decodeFactory, encodeFactory, type FactoryData } from './factory.js';
+import { hex, ImageFault, locate } from './faults.js';
+import { foreignName } from './foreign.js';
+import {
+  defaultLayout,
+  findPartition,
+  isNvs,
+  isSecureCert,
+  type Layout,
+  type Partition,
+  partitionType,
+  SECTOR_SIZE,
+  TABLE_OFFSET,
+} from './layout.js';
+import { NvsStore } from './nvs/store.js';
+import { decodePartitionTable, encodePartitionTable, TABLE_SIZE } from './partition-table.js';
+import { decodeSecureCert, encodeSecureCert, type SecureCert } from './secure-cert.js';
+import { region, type Storage } from './storage.js';
 
-/** What the factory burns besides certificates: NVS partition `fctry`, namespace `dps`. */
-export interface FactoryData {
-  /** Key `id_scope`. */
-  readonly idScope: string;
-  /** Key `endpoint`: host name of the device provisioning service. */
-  readonly endpoint: string;
-  /** Key `reg_id`. */
-  readonly registrationId: string;
-  /** Key `serial`. */
-  readonly serial: string;
-  /** Key `sym_key`, a blob: the device's own (derived) key, never the group's. Absent where there is a certificate. */
-  readonly symmetricKey?: Uint8Array;
-}
+export type { FactoryData } from './factory.js';
+export type { SecureCert } from './secure-cert.js';
+
+/** Name of the NVS partition that the factory writes. */
+export const FACTORY_PARTITION = 'fctry';
+/** Name of the NVS partition that the device writes. */
+export const DEVICE_PARTITION = 'nvs';
+/** An image without an application ends on a flash block, where the application would start. */
+const BLOCK_SIZE = 0x10000;
 
 /** Everything one image carries. */
 export interface ImageContents {
@@ -31,7 +41,7 @@ export interface ImageContents {
 export interface FlashImage {
   readonly layout: Layout;
   readonly factory: FactoryData;
-  /** Absent where esp_secure_cert is empty. */
+  /** `undefined` where esp_secure_cert is empty. */
   readonly secureCert: SecureCert | undefined;
   /** The device's own NVS; opened (and repaired after a power cut) at first use. */
   readonly nvs: NvsStore;
@@ -39,8 +49,142 @@ export interface FlashImage {
   partitionBytes(name: string): Buffer;
 }
 
-/** The image from flash offset 0; the bootloader area stays FF. It ends after the last partition that holds something: 0x20000 without app. */
-export declare function composeImage(contents: ImageContents): Buffer;
+/** Images of a layout differ in a few partitions only: the rest is laid out once. */
+const blanks = new WeakMap<Layout, Buffer>();
 
-/** Opens an image and checks table, factory data and certificates; an {@link ImageFault} names what is wrong. */
-export declare function openImage(storage: Storage): FlashImage;
+/**
+ * The image from flash offset 0, ready to be simulated (or flashed beside a bootloader, whose area stays FF). It ends on the first 64 KiB
+ * boundary after the data partitions, 0x20000 in the default layout, or after the application.
+ */
+export function composeImage({ layout = defaultLayout, factory, secureCert, app }: ImageContents): Buffer {
+  const blank = blankImage(layout);
+  const appPartition = app === undefined ? undefined : firstApp(layout);
+  const end = appPartition === undefined ? 0 : appPartition.offset + Math.ceil((app?.length ?? 0) / SECTOR_SIZE) * SECTOR_SIZE;
+  const image = end > blank.length ? Buffer.concat([blank, Buffer.alloc(end - blank.length, 0xff)]) : Buffer.from(blank);
+  const factoryPartition = nvsPartition(layout, FACTORY_PARTITION);
+  put(image, factoryPartition, encodeFactory(factory, factoryPartition.size));
+  if (secureCert !== undefined)
+    put(image, certPartition(layout) ?? missing('certificates', 'type 0x3F, subtype 6'), encodeSecureCert(secureCert));
+  if (app !== undefined && appPartition !== undefined) put(image, appPartition, app);
+  return image;
+}
+
+/** Opens an image and checks table, factory data and certificates; an {@link ImageFault} names partition, offset and expectation. */
+export function openImage(storage: Storage): FlashImage {
+  const layout = readLayout(storage);
+  const factoryPartition = nvsPartition(layout, FACTORY_PARTITION);
+  const factory = decodeFactory(readPartition(storage, factoryPartition), placeOf(factoryPartition));
+  const cert = certPartition(layout);
+  const secureCert = cert === undefined ? undefined : decodeSecureCert(readPartition(storage, cert), placeOf(cert));
+  let nvs: NvsStore | undefined;
+  return {
+    layout,
+    factory,
+    secureCert,
+    get nvs() {
+      nvs ??= openNvs(storage, layout);
+      return nvs;
+    },
+    partitionBytes: (name) => readPartition(storage, findPartition(layout, name)),
+  };
+}
+
+/** The layout that an image's partition table tells; an {@link ImageFault} for anything that is not a flash image. */
+export function readLayout(storage: Storage): Layout {
+  const start = storage.read(0, Math.min(storage.size, 16));
+  if (storage.size === 0)
+    throw new ImageFault('IMAGE_EMPTY', 'the image is empty', { where: 'image', seen: '0 bytes', expected: 'a flash image' });
+  const foreign = foreignName(start);
+  if (storage.size < TABLE_OFFSET + TABLE_SIZE) {
+    throw new ImageFault(foreign === undefined ? 'IMAGE_SHORT' : 'IMAGE_FOREIGN', 'the image ends before its partition table', {
+      where: locate({ partition: 'table', offset: TABLE_OFFSET }),
+      seen: foreign ?? `${hex(storage.size)} bytes`,
+      expected: `an image from flash offset 0, at least ${hex(TABLE_OFFSET + TABLE_SIZE)} bytes`,
+    });
+  }
+  try {
+    return decodePartitionTable(storage.read(TABLE_OFFSET, TABLE_SIZE));
+  } catch (error) {
+    if (!(error instanceof ImageFault) || error.code !== 'IMAGE_FOREIGN' || foreign === undefined) throw error;
+    const { where, expected = 'a partition table' } = error;
+    throw new ImageFault('IMAGE_FOREIGN', 'this is not a flash image', {
+      ...(where === undefined ? {} : { where }),
+      seen: foreign,
+      expected,
+      cause: error,
+    });
+  }
+}
+
+/** A copy of a partition's bytes; `IMAGE_SHORT` where the image ends before it does. */
+export function readPartition(storage: Storage, partition: Partition): Buffer {
+  checkWithin(storage, partition);
+  return storage.read(partition.offset, partition.size);
+}
+
+/** Where a partition lies, for errors. */
+export function placeOf({ name, offset }: Partition): { partition: string; offset: number } {
+  return { partition: name, offset };
+}
+
+function openNvs(storage: Storage, layout: Layout): NvsStore {
+  const partition = nvsPartition(layout, DEVICE_PARTITION);
+  checkWithin(storage, partition);
+  return NvsStore.open(region(storage, partition.offset, partition.size), placeOf(partition));
+}
+
+function blankImage(layout: Layout): Buffer {
+  const known = blanks.get(layout);
+  if (known !== undefined) return known;
+  const table = encodePartitionTable(layout);
+  const end = layout.partitions.reduce(
+    (most, { type, offset, size }) => (type === partitionType.app ? most : Math.max(most, offset + size)),
+    0,
+  );
+  const blank = Buffer.alloc(Math.ceil(end / BLOCK_SIZE) * BLOCK_SIZE, 0xff);
+  table.copy(blank, TABLE_OFFSET);
+  blanks.set(layout, blank);
+  return blank;
+}
+
+function put(image: Buffer, partition: Partition, bytes: Uint8Array): void {
+  if (bytes.length > partition.size) {
+    throw new ImageFault('PARTITION_TOO_SMALL', 'the contents do not fit', {
+      where: locate(placeOf(partition)),
+      seen: `${bytes.length} bytes`,
+      expected: `at most ${partition.size} bytes`,
+      remedy: 'give the partition more room in the layout',
+    });
+  }
+  image.set(bytes, partition.offset);
+}
+
+function firstApp(layout: Layout): Partition {
+  return layout.partitions.find(({ type }) => type === partitionType.app) ?? missing('an application', 'type app');
+}
+
+function certPartition(layout: Layout): Partition | undefined {
+  return layout.partitions.find(isSecureCert);
+}
+
+function nvsPartition(layout: Layout, name: string): Partition {
+  const partition = findPartition(layout, name);
+  return isNvs(partition) ? partition : missing(`NVS under the name ${name}`, 'type data, subtype nvs');
+}
+
+function missing(what: string, expected: string): never {
+  throw new ImageFault('PARTITION_MISSING', `the partition table has no place for ${what}`, {
+    where: locate({ partition: 'table', offset: TABLE_OFFSET }),
+    expected,
+  });
+}
+
+function checkWithin(storage: Storage, partition: Partition): void {
+  const end = partition.offset + partition.size;
+  if (end <= storage.size) return;
+  throw new ImageFault('IMAGE_SHORT', 'the image ends before this partition does', {
+    where: locate(placeOf(partition)),
+    seen: `${hex(storage.size)} bytes`,
+    expected: `at least ${hex(end)} bytes`,
+  });
+}

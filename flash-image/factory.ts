@@ -1,0 +1,65 @@
+import { ImageFault, locate, type Place } from './faults.js';
+import { generateNvs } from './nvs/generate.js';
+import { readNvs } from './nvs/read.js';
+import type { NvsEntry, NvsValue } from './nvs/value.js';
+
+/** What the factory burns besides certificates: NVS partition `fctry`, namespace `dps`. */
+export interface FactoryData {
+  /** Key `id_scope`. */
+  readonly idScope: string;
+  /** Key `endpoint`: host name of the device provisioning service. */
+  readonly endpoint: string;
+  /** Key `reg_id`. */
+  readonly registrationId: string;
+  /** Key `serial`. */
+  readonly serial: string;
+  /** Key `sym_key`, a blob: the device's own (derived) key, never the group's. Absent where there is a certificate. Secret. */
+  readonly symmetricKey?: Uint8Array;
+}
+
+/** The namespace of factory data, and the one key in it that is secret. */
+export const FACTORY_NAMESPACE = 'dps';
+export const SYMMETRIC_KEY = 'sym_key';
+
+/** The NVS partition of `size` bytes that carries the data. */
+export function encodeFactory({ idScope, endpoint, registrationId, serial, symmetricKey }: FactoryData, size: number): Buffer {
+  const entry = (key: string, value: NvsValue): NvsEntry => ({ namespace: FACTORY_NAMESPACE, key, value });
+  const entries = [
+    entry('id_scope', { type: 'string', value: idScope }),
+    entry('endpoint', { type: 'string', value: endpoint }),
+    entry('reg_id', { type: 'string', value: registrationId }),
+    entry('serial', { type: 'string', value: serial }),
+  ];
+  if (symmetricKey !== undefined) entries.push(entry(SYMMETRIC_KEY, { type: 'blob', value: symmetricKey }));
+  return generateNvs(entries, size);
+}
+
+/** The data of a partition; a missing key, one of another type and every damage is an {@link ImageFault}. */
+export function decodeFactory(bytes: Uint8Array, place: Place): FactoryData {
+  const values = new Map<string, NvsValue>();
+  for (const { namespace, key, value } of readNvs(bytes, place)) if (namespace === FACTORY_NAMESPACE) values.set(key, value);
+  const text = (key: string): string => {
+    const found = values.get(key);
+    if (found?.type === 'string') return found.value;
+    throw fieldFault(key, found, 'string', place);
+  };
+  const key = values.get(SYMMETRIC_KEY);
+  if (key !== undefined && key.type !== 'blob') throw fieldFault(SYMMETRIC_KEY, key, 'blob', place);
+  return {
+    idScope: text('id_scope'),
+    endpoint: text('endpoint'),
+    registrationId: text('reg_id'),
+    serial: text('serial'),
+    ...(key === undefined ? {} : { symmetricKey: key.value }),
+  };
+}
+
+function fieldFault(key: string, found: NvsValue | undefined, type: string, place: Place): ImageFault {
+  const summary = found === undefined ? `there is no ${FACTORY_NAMESPACE}/${key}` : `${FACTORY_NAMESPACE}/${key} has another type`;
+  return new ImageFault('FACTORY_FIELD', summary, {
+    where: locate(place),
+    ...(found === undefined ? {} : { seen: found.type }),
+    expected: `namespace ${FACTORY_NAMESPACE}, key ${key}, a ${type}`,
+    remedy: 'burn the image again',
+  });
+}
