@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { npm } from './npm.mjs';
 
 const top = fileURLToPath(new URL('..', import.meta.url));
 const project = readManifest('.');
@@ -143,12 +144,10 @@ function copyTypes(room, types) {
 }
 
 function pack(stage, destination) {
-  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-  const { status, stdout } = spawnSync(npm, ['pack', '--silent', '--pack-destination', destination], {
+  const { status, stdout } = spawnSync(...npm(['pack', '--silent', '--pack-destination', destination]), {
     cwd: stage,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
-    shell: npm.endsWith('.cmd'),
   });
   if (status !== 0) throw new Error('npm pack failed; see the lines above');
   return join(destination, stdout.trim());

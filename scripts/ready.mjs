@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { npm } from './npm.mjs';
 
 const top = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -13,7 +14,7 @@ const top = dirname(dirname(fileURLToPath(import.meta.url)));
  * @param {string} project the TypeScript project to build, a folder of the checkout (`scripts`, `test`); what it refers to is built with it
  */
 export function makeReady(project) {
-  if (!installed()) run('installing dependencies', npm(), ['ci', '--no-audit', '--no-fund']);
+  if (!installed()) run('installing dependencies', ...npm(['ci', '--no-audit', '--no-fund']));
   const stamp = join(top, 'build', `.ready-${project}`);
   const started = new Date();
   if (!isStale(project, stamp)) return;
@@ -65,14 +66,10 @@ function isNewer(folder, built) {
 
 function run(what, command, args) {
   process.stderr.write(`zerotouch: ${what}...\n`);
-  const { status, error } = spawnSync(command, args, { cwd: top, stdio: ['ignore', 2, 2], shell: command.endsWith('.cmd') });
+  const { status, error } = spawnSync(command, args, { cwd: top, stdio: ['ignore', 2, 2] });
   if (status === 0) return;
   process.stderr.write(`zerotouch: ${what} failed${error === undefined ? '' : ` (${error.message})`}; see the lines above\n`);
   process.exit(1);
-}
-
-function npm() {
-  return process.platform === 'win32' ? 'npm.cmd' : 'npm';
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) makeReady('test');

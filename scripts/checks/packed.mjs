@@ -1,0 +1,158 @@
+// Packs both packages, installs each alone in an empty folder, and works from there: the zerotouch package burns and inspects, the device
+// package boots what was burnt against the local cloud of this checkout.
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { npm } from '../npm.mjs';
+
+const top = fileURLToPath(new URL('../..', import.meta.url));
+const place = mkdtempSync(join(tmpdir(), 'zerotouch-packed-'));
+const options = { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] };
+
+try {
+  const tarballs = runNode(top, ['scripts/pack.mjs', join(place, 'tarballs')])
+    .trim()
+    .split('\n');
+  const [zerotouch, device] = tarballs.map((tarball) => install(tarball));
+
+  const spec = join(place, 'batch.json');
+  const groups = ['x509', 'symmetric-key'].map((attestation) => ({
+    attestation,
+    enrolmentGroup: `packed-${attestation}`,
+    registrationId: `${attestation}-{serial}`,
+    serial: { count: 1, digits: 1 },
+    initialTwin: { desired: { interval: 7 } },
+  }));
+  writeFileSync(spec, JSON.stringify({ version: 1, batch: 'packed', groups }));
+  const batch = join(place, 'batch');
+  const burn = lastLine(command(zerotouch, 'zerotouch', ['burn', spec, '--out', batch, '--json', '--quiet']));
+  expect('burn', burn.burnt === 2 && burn.failed === 0, burn);
+  const images = readdirSync(join(batch, 'images')).map((name) => join(batch, 'images', name));
+  for (const image of images) lastLine(command(zerotouch, 'zerotouch', ['inspect', image, '--json']));
+  doorsOpen(zerotouch);
+  typesHold(zerotouch);
+  nothingOfCloudOrFactory(device);
+
+  await withCloud(batch, (state) => {
+    for (const image of images) {
+      for (const client of ['sdk', 'wire']) {
+        const boot = ['--once', '--json', '--client', client, '--cloud', state];
+        const result = lastLine(command(device, 'zerotouch-device', [image, ...boot]));
+        expect(`boot with --client ${client}`, result.state === 'running' && result.config?.interval === 7, result);
+      }
+    }
+  });
+  console.log(
+    `packed packages: ${images.length} images burnt and inspected from zerotouch, each booted from zerotouch-device with sdk and wire`,
+  );
+} finally {
+  rmSync(place, { recursive: true });
+}
+
+/** Installs one tarball alone in a new folder; returns the folder. */
+function install(tarball) {
+  const folder = join(place, `with-${tarball.replace(/^.*[\\/]/, '').replace(/\.tgz$/, '')}`);
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'package.json'), '{"private":true,"type":"module"}\n');
+  execFileSync(...npm(['install', '--silent', '--no-audit', '--no-fund', '--prefer-offline', tarball]), { ...options, cwd: folder });
+  return folder;
+}
+
+function command(folder, name, args) {
+  const { bin } = JSON.parse(readFileSync(join(folder, 'node_modules', name, 'package.json'), 'utf8'));
+  if (!existsSync(join(folder, 'node_modules', '.bin', name))) throw new Error(`npm linked no command ${name}`);
+  return runNode(folder, [join('node_modules', name, bin[name]), ...args]);
+}
+
+function runNode(cwd, args) {
+  return execFileSync(process.execPath, args, { ...options, cwd });
+}
+
+function lastLine(text) {
+  return JSON.parse(text.trim().split('\n').at(-1));
+}
+
+function doorsOpen(folder) {
+  writeFileSync(
+    join(folder, 'doors.js'),
+    `import { startCloud } from 'zerotouch/cloud';
+import { burnBatch } from 'zerotouch/manufacturing';
+import { powerOn } from 'zerotouch/device';
+console.log(JSON.stringify([startCloud, burnBatch, powerOn].map((door) => typeof door)));
+`,
+  );
+  const doors = lastLine(runNode(folder, ['doors.js']));
+  expect(
+    'doors',
+    doors.every((door) => door === 'function'),
+    doors,
+  );
+}
+
+/** The doors' types must be there and not be `any`: each expected error is an error if it does not occur. */
+function typesHold(folder) {
+  writeFileSync(
+    join(folder, 'doors.ts'),
+    `import { type Cloud, startCloud } from 'zerotouch/cloud';
+import { burnBatch } from 'zerotouch/manufacturing';
+import { powerOn } from 'zerotouch/device';
+export const cloud: Cloud = await startCloud({ mqttPort: 0 });
+// @ts-expect-error a port is a number
+startCloud({ mqttPort: 'any' });
+// @ts-expect-error a batch needs a spec
+burnBatch();
+// @ts-expect-error a device needs flash
+powerOn();
+`,
+  );
+  const tsc = join(top, 'node_modules', 'typescript', 'bin', 'tsc');
+  const types = ['--typeRoots', join(top, 'node_modules', '@types'), '--types', 'node'];
+  runNode(folder, [tsc, '--noEmit', '--strict', '--skipLibCheck', '--target', 'es2022', '--module', 'nodenext', ...types, 'doors.ts']);
+}
+
+/** The device package must stay small enough for a Pi: no native build, nothing of cloud or factory. */
+function nothingOfCloudOrFactory(folder) {
+  const modules = join(folder, 'node_modules');
+  const { dependencies } = JSON.parse(readFileSync(join(modules, 'zerotouch-device', 'package.json'), 'utf8'));
+  const foreign = Object.keys(dependencies).filter((name) => !/^azure-iot-|^mqtt$|^commander$/.test(name));
+  expect('dependencies of the device package', foreign.length === 0, foreign);
+  const native = readdirSync(modules, { recursive: true }).filter((file) => /(^|[\\/])binding\.gyp$|\.node$/.test(file));
+  expect('native builds in the device package', native.length === 0, native);
+  const bundles = readdirSync(join(modules, 'zerotouch-device'), { recursive: true }).filter((file) =>
+    /cloud-sim|manufacturing/.test(file),
+  );
+  expect('rooms in the device package', bundles.length === 0, bundles);
+}
+
+async function withCloud(batch, work) {
+  const cwd = join(place, 'cloud');
+  mkdirSync(cwd);
+  const cloud = spawn(process.execPath, [join(top, 'scripts', 'zerotouch.mjs'), 'cloud', '--json', '--enrollments', batch], {
+    ...options,
+    cwd,
+  });
+  const ended = once(cloud, 'exit');
+  try {
+    const [first] = await Promise.race([
+      once(createInterface(cloud.stdout), 'line'),
+      ended.then(([code]) => {
+        throw new Error(`the cloud ended with ${code} before it was ready`);
+      }),
+    ]);
+    expect('cloud', JSON.parse(first).ready === true, first);
+    cloud.stdout.resume();
+    work(join(cwd, '.zerotouch', 'cloud.json'));
+  } finally {
+    cloud.kill('SIGINT');
+  }
+  const [code] = await ended;
+  expect('exit code of the cloud after Ctrl-C', code === 130, code);
+}
+
+function expect(what, holds, seen) {
+  if (!holds) throw new Error(`${what}: seen ${JSON.stringify(seen)}`);
+}
