@@ -1,81 +1,37 @@
-import type { EventEmitter } from 'node:events';
-import type { EnrolmentFile, EnrolmentGroup, IndividualEnrolment, ProvedCertificate } from '@zerotouch/azure-wire/enrolment';
+import { EventEmitter } from 'node:events';
+import type { TLSSocket } from 'node:tls';
+import type { EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
+import { canonicalRegistrationId, GLOBAL_DPS_HOST } from '@zerotouch/azure-wire/ids';
 import type { RegistrationState } from '@zerotouch/azure-wire/registration';
-import type { JsonObject } from '@zerotouch/azure-wire/twin';
+import { systemClock } from '@zerotouch/foundation/clock';
+import { systemEntropy } from '@zerotouch/foundation/entropy';
+import { pino } from 'pino';
+import { type EnrolmentService, enrolmentService } from './api/dps-service.js';
+import { type HubService, hubService } from './api/hub-service.js';
+import { makeServerIdentity } from './doors/authority.js';
+import { Listener } from './doors/listener.js';
+import { MqttConnection } from './doors/mqtt/connection.js';
+import { mqttReceptionist } from './doors/mqtt/mqtt.js';
+import { Sweep } from './doors/sweep.js';
+import { Dps } from './dps/dps.js';
+import { Enrolments } from './dps/enrolments.js';
+import { type ImportSummary, importEnrolments } from './dps/import.js';
 import type { CloudEvents } from './events.js';
-import type { CloudOptions, HubSpec } from './options.js';
+import { CloudFault } from './faults.js';
+import { Hub } from './hub/hub.js';
+import { Journal } from './journal.js';
+import { type HubAddress, hubAddress, linkHubs } from './linked-hubs.js';
+import { type CloudOptions, cloudSettings } from './options.js';
 import type { Attempt } from './reasons.js';
+import { memoryStore } from './store/memory.js';
 
-/** What {@link Cloud.import} did; one count of each enrolment (group or individual). */
-export interface ImportSummary {
-  batch: string;
-  /** CA certificates whose proof of possession was verified. */
-  certificates: number;
-  created: number;
-  updated: number;
-  unchanged: number;
-}
-
-/** A CA certificate for {@link EnrolmentService.putCertificate}; without `verification` it stays unproved. */
-export type CertificateUpload = Omit<ProvedCertificate, 'verification'> & Partial<Pick<ProvedCertificate, 'verification'>>;
-
-/** The enrolments of the local DPS, in Azure's shape. Keys that a symmetric-key enrolment leaves out are generated. */
-export interface EnrolmentService {
-  putGroup(group: EnrolmentGroup): Promise<EnrolmentGroup>;
-  putIndividual(enrolment: IndividualEnrolment): Promise<IndividualEnrolment>;
-  getGroup(enrollmentGroupId: string): Promise<EnrolmentGroup | undefined>;
-  getIndividual(registrationId: string): Promise<IndividualEnrolment | undefined>;
-  groups(): Promise<EnrolmentGroup[]>;
-  individuals(): Promise<IndividualEnrolment[]>;
-  /** @returns whether there was one */
-  deleteGroup(enrollmentGroupId: string): Promise<boolean>;
-  deleteIndividual(registrationId: string): Promise<boolean>;
-  /** @throws CloudFault CERTIFICATE_UNPROVED when there is a verification and it proves nothing */
-  putCertificate(certificate: CertificateUpload): Promise<void>;
-  deleteCertificate(name: string): Promise<boolean>;
-}
-
-/** A device in a hub's registry. */
-export interface HubDevice {
-  deviceId: string;
-  generationId: string;
-  etag: string;
-  authentication: 'sas' | 'selfSigned';
-  connectionState: 'Connected' | 'Disconnected';
-  capabilities: { iotEdge: boolean };
-}
-
-/** A twin as a service reads it. */
-export interface HubTwin {
-  deviceId: string;
-  etag: string;
-  /** Rises with tags and desired properties. */
-  version: number;
-  tags: JsonObject;
-  properties: { desired: JsonObject & { $version: number }; reported: JsonObject & { $version: number } };
-}
-
-/** What an operator does at one hub. */
-export interface HubService {
-  readonly host: string;
-  devices(): Promise<HubDevice[]>;
-  /** @throws CloudFault UNKNOWN_DEVICE */
-  twin(deviceId: string): Promise<HubTwin>;
-  /**
-   * Lays a patch over the desired properties (null removes) and pushes it to the device if it is connected and listens.
-   * @returns the new `$version`
-   * @throws CloudFault UNKNOWN_DEVICE, TWIN_LIMIT
-   */
-  updateDesired(deviceId: string, patch: JsonObject): Promise<number>;
-  /** Drops the device's connections, as a network would. @returns how many there were */
-  disconnect(deviceId: string): Promise<number>;
-}
-
-/** A hub and how a service reaches it. */
-export interface HubAddress extends HubSpec {
-  /** Of the policy `iothubowner`: a secret. */
-  connectionString: string;
-}
+export type { CertificateUpload, EnrolmentService } from './api/dps-service.js';
+export type { HubDevice, HubService, HubTwin } from './api/hub-service.js';
+export type { ImportSummary } from './dps/import.js';
+export type { CloudEvents } from './events.js';
+export type { HubAddress } from './linked-hubs.js';
+export type { CloudOptions, HubSpec } from './options.js';
+export type { Attempt, Reason } from './reasons.js';
 
 /** A running local Azure. */
 export interface Cloud extends AsyncDisposable {
@@ -104,4 +60,53 @@ export interface Cloud extends AsyncDisposable {
  * Starts a local Azure for devices: DPS and IoT hubs behind one TLS listener.
  * @throws CloudFault BAD_OPTIONS, PORT_IN_USE
  */
-export declare function startCloud(options?: CloudOptions): Promise<Cloud>;
+export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
+  const { clock = systemClock, entropy = systemEntropy, log = pino({ level: 'silent' }) } = options;
+  const { host, mqttPort, idScope, hubs: specs, retryAfterSeconds, connectTimeoutSeconds } = cloudSettings(options);
+  const store = memoryStore();
+  const events = new EventEmitter<CloudEvents>();
+  const journal = new Journal({ attempts: store.attempts, events, clock, log });
+  const records = await linkHubs(specs, store, entropy);
+  const hubs = new Map(records.map((record) => [record.host, new Hub({ record, store, clock, entropy, journal })]));
+  const dps = new Dps({ idScope, retryAfter: retryAfterSeconds, store, hubs, clock, entropy, journal });
+  const enrolments = new Enrolments({ store, clock, entropy });
+
+  const identity = await makeServerIdentity([GLOBAL_DPS_HOST, '*.azure-devices-provisioning.net', ...hubs.keys(), 'localhost']);
+  const receive = mqttReceptionist({ dps, hubs, journal });
+  const sweep = new Sweep(clock);
+  const connectTimeout = connectTimeoutSeconds * 1000;
+  const accept = (socket: TLSSocket) =>
+    sweep.add(new MqttConnection({ socket, receive, clock, log, connectTimeout, onClosed: (connection) => sweep.delete(connection) }));
+  let listener: Listener;
+  try {
+    listener = await Listener.open({ host, port: mqttPort, identity, handshakeTimeout: connectTimeout, log, accept });
+  } catch (error) {
+    await sweep.close();
+    throw error;
+  }
+
+  const close = async (): Promise<void> => {
+    await Promise.all([listener.close(), sweep.close()]);
+    await store.close();
+  };
+  return {
+    dps: { host: GLOBAL_DPS_HOST, mqttPort: listener.port, idScope },
+    hubs: records.map(hubAddress),
+    ca: identity.ca,
+    enrolments: enrolmentService(store, enrolments),
+    events,
+    import: (file) => importEnrolments(file, { store, enrolments, idScope }),
+    registrations: async () => structuredClone((await store.registrations.list()).map(({ state }) => state)),
+    attempts: async (registrationId) => structuredClone(await store.attempts.list(canonicalRegistrationId(registrationId))),
+    hub(name) {
+      const found = hubs.get(name.toLowerCase());
+      if (found !== undefined) return hubService(found);
+      throw new CloudFault('UNKNOWN_HUB', 'no hub of this name runs here', {
+        seen: name,
+        expected: `one of ${[...hubs.keys()].join(', ')}`,
+      });
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}

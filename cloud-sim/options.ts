@@ -1,6 +1,9 @@
+import { isIdScope, LOCAL_ID_SCOPE } from '@zerotouch/azure-wire/ids';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import type { Logger } from 'pino';
+import { z } from 'zod';
+import { CloudFault } from './faults.js';
 
 /** An IoT hub that the cloud runs. */
 export interface HubSpec {
@@ -42,3 +45,39 @@ export const DEFAULT_HUBS: readonly HubSpec[] = [
 export const DEFAULT_RETRY_AFTER_SECONDS = 3;
 /** Seconds until a connection without MQTT CONNECT is closed. */
 export const DEFAULT_CONNECT_TIMEOUT_SECONDS = 30;
+
+const schema = z.strictObject({
+  host: z.literal('127.0.0.1'),
+  mqttPort: z.int().min(0).max(65_535),
+  idScope: z.string().refine(isIdScope, { error: 'is no ID scope: 0ne and eight hexadecimal digits' }),
+  hubs: z
+    .array(
+      z.strictObject({
+        host: z.string().regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$/i, { error: 'is no host name' }),
+        region: z.string().min(1),
+        subscription: z.guid(),
+      }),
+    )
+    .min(1)
+    .refine((hubs) => new Set(hubs.map(({ host }) => host.toLowerCase())).size === hubs.length, { error: 'hold a host twice' }),
+  retryAfterSeconds: z.number().min(0),
+  connectTimeoutSeconds: z.number().positive(),
+});
+
+/** The settings of a cloud with every default filled in. */
+export type CloudSettings = z.infer<typeof schema>;
+
+/** @throws CloudFault BAD_OPTIONS naming the option */
+export function cloudSettings(options: CloudOptions): CloudSettings {
+  const result = schema.safeParse({
+    host: options.host ?? '127.0.0.1',
+    mqttPort: options.mqttPort ?? 0,
+    idScope: options.idScope ?? LOCAL_ID_SCOPE,
+    hubs: options.hubs ?? DEFAULT_HUBS,
+    retryAfterSeconds: options.retryAfterSeconds ?? DEFAULT_RETRY_AFTER_SECONDS,
+    connectTimeoutSeconds: options.connectTimeoutSeconds ?? DEFAULT_CONNECT_TIMEOUT_SECONDS,
+  });
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  throw new CloudFault('BAD_OPTIONS', issue?.message ?? 'an option is invalid', { where: `option ${issue?.path.join('.') ?? ''}` });
+}

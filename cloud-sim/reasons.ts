@@ -64,3 +64,9 @@ export interface Attempt {
   wire: WireAnswer;
   reason: Reason;
 }
+
+/** A few of many names, for people. */
+export function listed(names: readonly string[]): string {
+  const shown = names.slice(0, 3).map((name) => JSON.stringify(name));
+  return names.length > 3 ? `${shown.join(', ')} and ${names.length - 3} more` : shown.join(', ');
+}

@@ -1,0 +1,61 @@
+import { createHash, X509Certificate } from 'node:crypto';
+import { CloudFault } from './faults.js';
+
+const MEMO_SIZE = 512;
+const parsed = new Map<string, X509Certificate>();
+
+/**
+ * A certificate as an enrolment carries it: PEM, or base64 of PEM or of DER.
+ * @param where names it in the error
+ * @throws CloudFault CERTIFICATE_UNREADABLE
+ */
+export function readCertificate(text: string, where: string): X509Certificate {
+  // CA certificates are read again for each registration: keeping them parsed saves most of its time.
+  const digest = createHash('sha256').update(text).digest('base64');
+  const known = parsed.get(digest);
+  if (known !== undefined) return known;
+  try {
+    const certificate = new X509Certificate(text.includes('-----BEGIN') ? text : Buffer.from(text, 'base64'));
+    if (parsed.size >= MEMO_SIZE) parsed.clear();
+    parsed.set(digest, certificate);
+    return certificate;
+  } catch (cause) {
+    throw new CloudFault('CERTIFICATE_UNREADABLE', 'the certificate cannot be read', {
+      where,
+      expected: 'an X.509 certificate: PEM, or base64 of PEM or DER',
+      cause,
+    });
+  }
+}
+
+/** SHA-256 of the whole certificate, upper-case hexadecimal without colons, as IoT Hub writes thumbprints. */
+export function thumbprint(certificate: X509Certificate): string {
+  return certificate.fingerprint256.replaceAll(':', '');
+}
+
+/** The subject's common name; `undefined` when there is none or more than one. */
+export function commonName(certificate: X509Certificate): string | undefined {
+  const names = certificate.subject.split('\n').filter((line) => line.startsWith('CN='));
+  return names.length === 1 ? names[0]?.slice(3) : undefined;
+}
+
+/** The subject in one line, for people. */
+export function subjectLine(certificate: X509Certificate): string {
+  return (certificate.subject ?? '').split('\n').join(', ');
+}
+
+/** The issuer's name in one line, for people. */
+export function issuerLine(certificate: X509Certificate): string {
+  return (certificate.issuer ?? '').split('\n').join(', ');
+}
+
+/** Where a moment lies with respect to a certificate's validity. */
+export function validityAt(certificate: X509Certificate, epochMs: number): 'valid' | 'not-yet-valid' | 'expired' {
+  if (epochMs < Date.parse(certificate.validFrom)) return 'not-yet-valid';
+  return epochMs > Date.parse(certificate.validTo) ? 'expired' : 'valid';
+}
+
+/** Whether `issuer`'s key signed `certificate`, and the names and extensions of both say so. */
+export function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
+}

@@ -1,0 +1,96 @@
+/**
+ * Every decision of the local cloud where no source says what Azure does: what was chosen, and why. The code reads its value from
+ * here, so that the list cannot drift from the behaviour.
+ */
+
+import { dpsErrors, hubErrors } from '@zerotouch/azure-wire/errors';
+
+/** A value that was chosen, with the reason in one line. */
+export interface Choice<T> {
+  readonly value: T;
+  readonly why: string;
+}
+
+/** MQTT 3.1.1 CONNACK return codes (section 3.2.2.3). */
+export const connack = {
+  accepted: 0,
+  badProtocolVersion: 1,
+  identifierRejected: 2,
+  serverUnavailable: 3,
+  badUserNameOrPassword: 4,
+  notAuthorised: 5,
+} as const;
+
+/** What DPS does where Azure's behaviour is not documented. */
+export const dpsChoices = {
+  disabledEnrolment: {
+    value: dpsErrors.unauthorized,
+    why: "a 401 body: a reply with status `disabled` is a syntax error to the Node SDK's state machine and unknown to the Python SDK",
+  },
+  noEnrolmentForCertificate: {
+    value: dpsErrors.unauthorized,
+    why: 'observed 401002 for X.509 attestation failures; a device is not told whether an enrolment exists',
+  },
+  noEnrolmentForToken: {
+    value: dpsErrors.unauthorizedToken,
+    why: 'observed 401000 for bad tokens; without a matching key a group member and a stranger are the same',
+  },
+  wrongAttestationKind: {
+    value: dpsErrors.unauthorized,
+    why: 'an individual enrolment decides alone; the other kind of credential cannot satisfy it',
+  },
+  unknownOperation: {
+    value: dpsErrors.operationNotFound,
+    why: 'of the two not-found codes seen, 404201 is taken by enrolments; only the latest operation of a registration is kept',
+  },
+  bodyTooLarge: { value: dpsErrors.payloadTooLarge, why: 'HTTP has 413 for it; the limit of 96 KB is documented, the answer is not' },
+  wrongRegistrationIdInBody: {
+    value: dpsErrors.badRequest,
+    why: 'the connection already says who registers: a body that differs is invalid',
+  },
+  unknownIdScope: { value: connack.notAuthorised, why: 'at CONNECT nobody is there who could judge the device' },
+  malformedUserName: { value: connack.badUserNameOrPassword, why: 'what MQTT 3.1.1 names code 4 for' },
+  malformedToken: {
+    value: connack.badUserNameOrPassword,
+    why: 'the password is no SAS token at all; a well-formed wrong one is judged at register',
+  },
+  noCredential: { value: connack.notAuthorised, why: 'neither a SAS token nor a client certificate: register could only fail' },
+  clientIdDiffers: { value: connack.identifierRejected, why: 'ClientId = registration id is documented, and code 2 names the identifier' },
+  oldestApiVersion: { value: '2018-04-01', why: 'the oldest one that the documentation mentions; newer dated ones are accepted unseen' },
+  clockSkewSeconds: { value: 300, why: 'the documentation names trouble above five minutes of drift' },
+  absentKeyName: { value: 'accepted', why: 'azure-sdk-for-c signs without skn; a token with another skn than `registration` is refused' },
+  groupKeyDerivation: { value: 'the id as sent, then in lower case', why: 'registration ids ignore case, HMACs do not' },
+  foreignFilter: { value: 128, why: 'MQTT 3.1.1 failure in the SUBACK: only the response filter is documented' },
+  foreignPublish: { value: 'close', why: 'MQTT 3.1.1 has no other way to refuse a publish' },
+  unsubscribedReply: { value: 'dropped', why: 'MQTT delivers to subscriptions only; the request is carried out and acknowledged' },
+  replyQos: { value: 0, why: 'documented: at most 1; every client is seen to take 0' },
+  sameHubAgain: { value: 'reprovisionedToInitialAssignment', why: 'fits its description: sent again to a hub the device had before' },
+  sameHubTwin: { value: 'kept', why: 'a registration that changes nothing must not undo what operators set on the twin' },
+  sameHubReset: { value: 'kept', why: 'two pages contradict each other; the custom-allocation page says "only on a hub change"' },
+  unlinkedHub: { value: 'skipped', why: 'an enrolment may outlive a link; registration fails with 400208 when no linked hub is left' },
+  severalGroupsOfOneIssuer: { value: 'the first by enrollmentGroupId', why: 'some order is needed that does not change from call to call' },
+  recordAfterEnrolment: { value: 'kept', why: 'deleting an enrolment is not said to delete the registration record or the hub device' },
+} as const satisfies Record<string, Choice<unknown>>;
+
+/** What a hub does where Azure's behaviour is not documented. */
+export const hubChoices = {
+  badCredential: { value: connack.notAuthorised, why: 'SDKs read 4 and 5 alike as unauthorised; 5 says what it is' },
+  stranger: { value: connack.notAuthorised, why: 'the hub logs unknown device and bad key under one code, 401003' },
+  unknownHub: {
+    value: connack.notAuthorised,
+    why: 'every name in the listener belongs to one cloud; a name outside of it authorises nobody',
+  },
+  clientIdDiffers: { value: connack.identifierRejected, why: 'ClientId = device id is documented, and code 2 names the identifier' },
+  malformedUserName: { value: connack.badUserNameOrPassword, why: 'what MQTT 3.1.1 names code 4 for' },
+  expiredThumbprintLeaf: { value: 'refused', why: 'a certificate is good within its validity only, even where its thumbprint is known' },
+  groupDeviceAuthentication: { value: 'selfSigned', why: "the hub does not know the group's CA: DPS writes the leaf's thumbprint" },
+  sessionPresent: { value: false, why: 'nothing is kept between connections yet, so nothing may be promised' },
+  foreignFilter: { value: 128, why: 'MQTT 3.1.1 failure in the SUBACK: only documented filters are supported' },
+  subscriptionsAtOnce: { value: 5, why: 'documented as five topics at a time; the sixth is answered with 128' },
+  twinWithoutApiVersion: {
+    value: hubErrors.argumentInvalid,
+    why: 'observed: without api-version in the user name twin patches fail with 400',
+  },
+  oversizedTelemetry: { value: 'close', why: 'MQTT 3.1.1 has no other way to refuse a publish' },
+  emptyPatch: { value: 'counts as a change', why: 'the section was written; a client that waits for a version gets one' },
+} as const satisfies Record<string, Choice<unknown>>;

@@ -1,0 +1,178 @@
+import type { TLSSocket } from 'node:tls';
+import type { Clock } from '@zerotouch/foundation/clock';
+import { generate, type IConnectPacket, type IPublishPacket, type Packet } from 'mqtt-packet';
+import type { Logger } from 'pino';
+import { connack } from '../../choices.js';
+import type { Watched } from '../sweep.js';
+import { FrameReader } from './frames.js';
+import type { MqttSession, Outgoing, Receptionist } from './session.js';
+
+/** Packets that may wait before reading pauses; bytes that may wait for a device that does not read. */
+const MAX_WAITING_PACKETS = 64;
+const MAX_UNREAD_BYTES = 1024 * 1024;
+
+/** What a connection works with. */
+export interface ConnectionParts {
+  socket: TLSSocket;
+  receive: Receptionist;
+  clock: Clock;
+  log: Logger;
+  /** Milliseconds until a CONNECT must have come. */
+  connectTimeout: number;
+  onClosed(connection: MqttConnection): void;
+}
+
+/**
+ * One MQTT 3.1.1 connection: framing, order, acknowledgements, keep-alive. What topics mean is for the session behind it.
+ * Source: MQTT 3.1.1 (OASIS), sections 3.1 (CONNECT), 3.1.2.10 (keep alive), 4.3 (QoS), 4.8 (errors).
+ */
+export class MqttConnection implements Watched {
+  readonly #parts: ConnectionParts;
+  readonly #frames = new FrameReader();
+  readonly #waiting: Packet[] = [];
+  #session: MqttSession | undefined;
+  #working = false;
+  #ended = false;
+  #connectSeen = false;
+  #cause: string | undefined;
+  /** Monotonic milliseconds until which something must be heard. */
+  #silentUntil: number;
+  #longestSilence = Number.POSITIVE_INFINITY;
+  #expiresAt = Number.POSITIVE_INFINITY;
+
+  constructor(parts: ConnectionParts) {
+    this.#parts = parts;
+    this.#silentUntil = parts.clock.monotonic() + parts.connectTimeout;
+    const { socket } = parts;
+    socket.on('data', (chunk: Buffer) => this.#hear(chunk));
+    socket.on('error', (error: Error) => {
+      this.#cause ??= `the socket failed: ${error.message}`;
+    });
+    socket.on('close', () => this.#closed());
+  }
+
+  /** Looks at the deadlines: CONNECT, keep-alive, the end of the token. */
+  sweep(): void {
+    const { clock } = this.#parts;
+    if (clock.now() >= this.#expiresAt) this.#end('the token of the connection has expired');
+    else if (clock.monotonic() >= this.#silentUntil)
+      this.#end(this.#connectSeen ? 'nothing was heard for 1.5 times the keep-alive' : 'no CONNECT came');
+  }
+
+  #hear(chunk: Buffer): void {
+    if (this.#ended) return;
+    if (this.#session !== undefined) this.#silentUntil = this.#parts.clock.monotonic() + this.#longestSilence;
+    const { packets, broken } = this.#frames.read(chunk);
+    this.#waiting.push(...packets);
+    if (broken === 'protocol-version') {
+      this.#write({ cmd: 'connack', returnCode: connack.badProtocolVersion, sessionPresent: false });
+      this.#end('the CONNECT is of another protocol version than MQTT 3.1.1');
+    } else if (broken !== undefined) this.#end(broken === 'too-long' ? 'a packet is longer than is served' : 'a packet is malformed');
+    else if (this.#waiting.length > MAX_WAITING_PACKETS) this.#parts.socket.pause();
+    void this.#work();
+  }
+
+  // One packet after the other, in the order they came: later ones must see what earlier ones did.
+  async #work(): Promise<void> {
+    if (this.#working) return;
+    this.#working = true;
+    try {
+      for (let packet = this.#waiting.shift(); packet !== undefined && !this.#ended; packet = this.#waiting.shift())
+        await this.#handle(packet);
+    } catch (error) {
+      this.#parts.log.error({ err: error }, 'a packet could not be handled');
+      this.#end('the cloud failed to handle a packet');
+    } finally {
+      this.#working = false;
+      if (!this.#ended) this.#parts.socket.resume();
+    }
+  }
+
+  async #handle(packet: Packet): Promise<void> {
+    if (packet.cmd === 'connect') {
+      if (this.#connectSeen) return this.#end('a second CONNECT came');
+      this.#connectSeen = true;
+      return this.#connect(packet);
+    }
+    const session = this.#session;
+    if (session === undefined) return this.#end(`${packet.cmd.toUpperCase()} came before CONNECT`);
+    switch (packet.cmd) {
+      case 'publish':
+        return this.#publish(session, packet);
+      case 'subscribe': {
+        // QoS 2 is granted as 1.
+        const granted = packet.subscriptions.map(({ topic, qos }) => (session.subscribe(topic) ? Math.min(qos, 1) : 128));
+        return this.#write({ cmd: 'suback', messageId: packet.messageId ?? 0, granted });
+      }
+      case 'unsubscribe':
+        for (const filter of packet.unsubscriptions) session.unsubscribe(filter);
+        return this.#write({ cmd: 'unsuback', messageId: packet.messageId ?? 0, granted: [] });
+      case 'pingreq':
+        return this.#write({ cmd: 'pingresp' });
+      case 'puback':
+        return;
+      case 'disconnect':
+        return this.#end('the device disconnected');
+      default:
+        return this.#end(`a device may not send ${packet.cmd.toUpperCase()}`);
+    }
+  }
+
+  async #connect(packet: IConnectPacket): Promise<void> {
+    if (packet.protocolVersion !== 4 || packet.protocolId !== 'MQTT') {
+      this.#write({ cmd: 'connack', returnCode: connack.badProtocolVersion, sessionPresent: false });
+      return this.#end('the CONNECT is of another protocol version than MQTT 3.1.1');
+    }
+    const reception = await this.#parts.receive(packet, this.#parts.socket);
+    if ('returnCode' in reception) {
+      if (!this.#ended) this.#write({ cmd: 'connack', returnCode: reception.returnCode, sessionPresent: false });
+      return this.#end(reception.cause);
+    }
+    // The socket may have closed while the service judged: nobody would ever tell the session.
+    if (this.#ended) return;
+    const { session, expiresAt = Number.POSITIVE_INFINITY, longestSilenceSeconds = Number.POSITIVE_INFINITY } = reception;
+    const keepAlive = packet.keepalive ?? 0;
+    if (keepAlive > 0) this.#longestSilence = Math.min(keepAlive * 1.5, longestSilenceSeconds) * 1000;
+    this.#silentUntil = this.#parts.clock.monotonic() + this.#longestSilence;
+    this.#expiresAt = expiresAt;
+    this.#session = session;
+    this.#write({ cmd: 'connack', returnCode: connack.accepted, sessionPresent: false });
+    session.opened({ send: (message) => this.#send(message), end: (cause) => this.#end(cause) });
+  }
+
+  async #publish(session: MqttSession, { topic, payload, qos, retain, messageId }: IPublishPacket): Promise<void> {
+    if (qos === 2) return this.#end('a publish with QoS 2 came, which Azure IoT does not take');
+    const body = typeof payload === 'string' ? Buffer.from(payload) : payload;
+    const outcome = await session.publish({ topic, payload: body, retain });
+    if ('close' in outcome) return this.#end(outcome.close);
+    if (qos === 1) this.#write({ cmd: 'puback', messageId: messageId ?? 0 });
+    for (const reply of outcome.replies) this.#send(reply);
+  }
+
+  #send({ topic, payload }: Outgoing): void {
+    this.#write({ cmd: 'publish', topic, payload, qos: 0, dup: false, retain: false });
+  }
+
+  #write(packet: Packet): void {
+    const { socket } = this.#parts;
+    if (this.#ended || !socket.writable) return;
+    socket.write(generate(packet));
+    if (socket.writableLength > MAX_UNREAD_BYTES) this.#end('the device does not read');
+  }
+
+  #end(cause: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#cause ??= cause;
+    this.#waiting.length = 0;
+    this.#parts.socket.destroySoon();
+  }
+
+  #closed(): void {
+    this.#ended = true;
+    const cause = this.#cause ?? 'the connection was lost';
+    this.#parts.log.debug({ cause }, 'a connection closed');
+    this.#session?.closed(cause);
+    this.#parts.onClosed(this);
+  }
+}

@@ -1,0 +1,125 @@
+import type { TLSSocket } from 'node:tls';
+import { parseDpsUserName } from '@zerotouch/azure-wire/dps-mqtt';
+import { parseHubUserName } from '@zerotouch/azure-wire/hub-mqtt';
+import { GLOBAL_DPS_HOST } from '@zerotouch/azure-wire/ids';
+import { hubLimits } from '@zerotouch/azure-wire/limits';
+import { type Fault, isFault } from '@zerotouch/foundation/fault';
+import type { IConnectPacket } from 'mqtt-packet';
+import { dpsChoices, hubChoices } from '../../choices.js';
+import type { Dps } from '../../dps/dps.js';
+import type { Hub } from '../../hub/hub.js';
+import type { Journal } from '../../journal.js';
+import type { Reason, Rule } from '../../reasons.js';
+import { presentedCertificate } from '../presented.js';
+import { DpsMqttSession } from './dps-session.js';
+import { HubMqttSession } from './hub-session.js';
+import type { Reception, Receptionist } from './session.js';
+
+/** The services behind the MQTT door. */
+export interface MqttServices {
+  dps: Dps;
+  hubs: ReadonlyMap<string, Hub>;
+  journal: Journal;
+}
+
+/** Tells DPS and the hubs apart by the user name, and says what they decide in CONNACK codes. */
+export function mqttReceptionist({ dps, hubs, journal }: MqttServices): Receptionist {
+  return async (connect, socket) => {
+    const userName = connect.username ?? '';
+    // A hub's host name has dots, an ID scope has none: a device may be called "registrations".
+    return /^[^/.]*\/registrations\//.test(userName) ? atDps(userName, connect, socket) : atHub(userName, connect, socket);
+  };
+
+  async function atDps(userName: string, connect: IConnectPacket, socket: TLSSocket): Promise<Reception> {
+    const name = attempted(() => parseDpsUserName(userName));
+    if ('fault' in name) return nameless('dps', GLOBAL_DPS_HOST, connect, name.fault);
+    const { idScope, registrationId, apiVersion } = name.value;
+    const opened = await dps.open({ idScope, registrationId, apiVersion, ...shown(connect, socket) }, (reason) => ({
+      connack: dpsCode(reason.rule),
+    }));
+    if ('reason' in opened) return { returnCode: dpsCode(opened.reason.rule), cause: opened.reason.text };
+    return { session: new DpsMqttSession(opened.session) };
+  }
+
+  async function atHub(userName: string, connect: IConnectPacket, socket: TLSSocket): Promise<Reception> {
+    const name = attempted(() => parseHubUserName(userName));
+    if ('fault' in name) return nameless('hub', '', connect, name.fault);
+    const { deviceId, moduleId, apiVersion } = name.value;
+    const host = name.value.hub.toLowerCase();
+    const hub = hubs.get(host);
+    if (hub === undefined) {
+      const expected = `one of ${[...hubs.keys()].join(', ')}`;
+      const reason: Reason = {
+        rule: 'hub-unknown',
+        text: 'no hub of this name runs here',
+        seen: host,
+        expected,
+        remedy: 'register with DPS again',
+      };
+      const returnCode = hubChoices.unknownHub.value;
+      await journal.attempt({ service: 'hub', host, id: deviceId, outcome: 'refused', wire: { connack: returnCode }, reason });
+      return { returnCode, cause: reason.text };
+    }
+    const opened = await hub.open({ deviceId, moduleId, apiVersion, ...shown(connect, socket) }, (reason) => ({
+      connack: reason === undefined ? 0 : hubCode(reason.rule),
+    }));
+    if ('reason' in opened) return { returnCode: hubCode(opened.reason.rule), cause: opened.reason.text };
+    const { session, expiresAt } = opened;
+    return {
+      session: new HubMqttSession(session),
+      longestSilenceSeconds: hubLimits.keepAliveServerSeconds.value,
+      ...(expiresAt === undefined ? {} : { expiresAt }),
+    };
+  }
+
+  async function nameless(service: 'dps' | 'hub', host: string, { clientId }: IConnectPacket, fault: Fault): Promise<Reception> {
+    const seen = typeof fault.seen === 'string' ? { seen: fault.seen.slice(0, 300) } : {};
+    const expected = fault.expected === undefined ? {} : { expected: fault.expected };
+    const reason: Reason = { rule: 'user-name', text: fault.message.slice(0, 500), ...seen, ...expected };
+    const returnCode = dpsChoices.malformedUserName.value;
+    await journal.attempt({ service, host, id: clientId.slice(0, 128), outcome: 'refused', wire: { connack: returnCode }, reason });
+    return { returnCode, cause: reason.text };
+  }
+}
+
+/** The CONNACK code by which MQTT tells of a refusal by DPS. */
+function dpsCode(rule: Rule): 1 | 2 | 3 | 4 | 5 {
+  switch (rule) {
+    case 'client-id':
+      return dpsChoices.clientIdDiffers.value;
+    case 'sas-form':
+      return dpsChoices.malformedToken.value;
+    case 'registration-id':
+    case 'api-version':
+      return dpsChoices.malformedUserName.value;
+    case 'credential-missing':
+      return dpsChoices.noCredential.value;
+    default:
+      return dpsChoices.unknownIdScope.value;
+  }
+}
+
+/** The CONNACK code by which MQTT tells of a refusal by a hub. */
+function hubCode(rule: Rule): 1 | 2 | 3 | 4 | 5 {
+  switch (rule) {
+    case 'client-id':
+      return hubChoices.clientIdDiffers.value;
+    case 'hub-stranger':
+      return hubChoices.stranger.value;
+    default:
+      return hubChoices.badCredential.value;
+  }
+}
+
+function shown(connect: IConnectPacket, socket: TLSSocket) {
+  return { clientId: connect.clientId, password: connect.password?.toString('utf8'), certificate: presentedCertificate(socket) };
+}
+
+function attempted<T>(parse: () => T): { value: T } | { fault: Fault } {
+  try {
+    return { value: parse() };
+  } catch (error) {
+    if (isFault(error)) return { fault: error };
+    throw error;
+  }
+}

@@ -1,0 +1,50 @@
+import { canonicalRegistrationId, registrationIdProblem } from '@zerotouch/azure-wire/ids';
+import { dpsChoices } from '../choices.js';
+import { type PresentedCertificate, readCredential } from '../credentials.js';
+import type { Reason } from '../reasons.js';
+import type { Claim } from './claim.js';
+
+/** A device at the door of DPS, whatever the protocol. */
+export interface Caller {
+  idScope: string;
+  registrationId: string;
+  apiVersion: string;
+  /** The id the protocol carries besides the name, if it has one. */
+  clientId: string | undefined;
+  /** What came as password, a SAS token. */
+  password: string | undefined;
+  certificate: PresentedCertificate | undefined;
+}
+
+/**
+ * Judges the form of a call: who is meant, and by what it will be attested. Whether that is true is judged at register, as real DPS
+ * does (observed: CONNACK 0 with a wrong key). Pure.
+ * @param idScope of this DPS
+ */
+export function judgeForm(caller: Caller, idScope: string): { claim: Claim } | { reason: Reason } {
+  const { registrationId, apiVersion, clientId } = caller;
+  if (caller.idScope.toLowerCase() !== idScope.toLowerCase()) {
+    const remedy = 'burn the ID scope of this cloud into the image';
+    return { reason: { rule: 'id-scope', text: 'the ID scope is of another DPS', seen: caller.idScope, expected: idScope, remedy } };
+  }
+  const problem = registrationIdProblem(registrationId);
+  if (problem !== undefined) {
+    return { reason: { rule: 'registration-id', text: `the registration id ${problem}`, seen: registrationId } };
+  }
+  if (!isServedVersion(apiVersion)) {
+    const expected = `a dated version from ${dpsChoices.oldestApiVersion.value} on`;
+    return { reason: { rule: 'api-version', text: 'the api-version is not served', seen: apiVersion, expected } };
+  }
+  if (clientId !== undefined && canonicalRegistrationId(clientId) !== canonicalRegistrationId(registrationId)) {
+    return { reason: { rule: 'client-id', text: 'the client id is not the registration id', seen: clientId, expected: registrationId } };
+  }
+  const read = readCredential(caller.password, caller.certificate);
+  return 'reason' in read ? read : { claim: { idScope, registrationId, credential: read.credential } };
+}
+
+function isServedVersion(apiVersion: string): boolean {
+  return (
+    /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(-preview)?$/.test(apiVersion) &&
+    apiVersion.slice(0, 10) >= dpsChoices.oldestApiVersion.value
+  );
+}

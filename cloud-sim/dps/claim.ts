@@ -1,0 +1,53 @@
+import type { EnrolmentGroup, IndividualEnrolment } from '@zerotouch/azure-wire/enrolment';
+import type { ServiceErrorEntry } from '@zerotouch/azure-wire/errors';
+import type { Credential } from '../credentials.js';
+import type { Reason } from '../reasons.js';
+import type { CertificateRecord, DeviceAuthentication } from '../store/store.js';
+
+/** Who wants to register, and by what. */
+export interface Claim {
+  idScope: string;
+  /** As the device wrote it. */
+  registrationId: string;
+  credential: Credential;
+}
+
+/** What DPS knows that bears on a claim. */
+export interface Ground {
+  /** The individual enrolment of this registration id. */
+  individual: IndividualEnrolment | undefined;
+  /** All groups, in order of their ids. */
+  groups: readonly EnrolmentGroup[];
+  certificates: readonly CertificateRecord[];
+  /** Milliseconds since 1970. */
+  now: number;
+}
+
+/** The enrolment that decides. */
+export type Source = { kind: 'individual'; enrolment: IndividualEnrolment } | { kind: 'group'; enrolment: EnrolmentGroup };
+
+/** Let in: by which enrolment, and how the device will prove itself to its hub. */
+export interface Admitted {
+  source: Source;
+  authentication: DeviceAuthentication;
+}
+
+/** Kept out: what is answered, and why in truth. */
+export interface Refused {
+  error: ServiceErrorEntry;
+  reason: Reason;
+}
+
+export type Verdict = { admitted: Admitted } | { refused: Refused };
+
+/** An enrolment by kind and id, for people. */
+export function sourceName(source: Source): string {
+  return source.kind === 'individual'
+    ? `individual enrolment ${JSON.stringify(source.enrolment.registrationId)}`
+    : `enrolment group ${JSON.stringify(source.enrolment.enrollmentGroupId)}`;
+}
+
+/** The id of an enrolment. */
+export function sourceId(source: Source): string {
+  return source.kind === 'individual' ? source.enrolment.registrationId : source.enrolment.enrollmentGroupId;
+}

@@ -1,0 +1,120 @@
+import type { EnrolmentFile, EnrolmentGroup, IndividualEnrolment, ProvedCertificate } from '@zerotouch/azure-wire/enrolment';
+import { isDeviceId, registrationIdProblem } from '@zerotouch/azure-wire/ids';
+import { parseKey } from '@zerotouch/azure-wire/keys';
+import { isJsonObject, type JsonObject } from '@zerotouch/azure-wire/twin';
+import { isFault } from '@zerotouch/foundation/fault';
+import { z } from 'zod';
+import { CloudFault } from '../faults.js';
+import { twinProblem } from '../hub/twin-limits.js';
+
+const registrationId = z.string().superRefine((id, context) => {
+  const problem = registrationIdProblem(id);
+  if (problem !== undefined) context.addIssue({ code: 'custom', message: `the id ${problem}` });
+});
+
+const key = z.string().superRefine((text, context) => {
+  try {
+    parseKey(text);
+  } catch (error) {
+    if (!isFault(error)) throw error;
+    context.addIssue({ code: 'custom', message: error.message });
+  }
+});
+
+const certificate = z.strictObject({ certificate: z.string().min(1) });
+const certificates = z.strictObject({ primary: certificate.optional(), secondary: certificate.optional() });
+const references = z.strictObject({ primary: z.string().min(1).optional(), secondary: z.string().min(1).optional() });
+
+const symmetricKey = z.strictObject({
+  type: z.literal('symmetricKey'),
+  symmetricKey: z.strictObject({ primaryKey: key.optional(), secondaryKey: key.optional() }).default({}),
+});
+
+const section = (kind: 'tags' | 'desired') =>
+  z.custom<JsonObject>(isJsonObject, { error: 'expected a JSON object' }).superRefine((value, context) => {
+    const problem = twinProblem(value, kind);
+    if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+  });
+
+const common = {
+  provisioningStatus: z.enum(['enabled', 'disabled']).optional(),
+  reprovisionPolicy: z.strictObject({ updateHubAssignment: z.boolean(), migrateDeviceData: z.boolean() }).optional(),
+  allocationPolicy: z.enum(['hashed', 'geoLatency', 'static', 'custom']).optional(),
+  iotHubs: z.array(z.string().min(1)).min(1).optional(),
+  initialTwin: z
+    .strictObject({
+      tags: section('tags').optional(),
+      properties: z.strictObject({ desired: section('desired').optional() }).optional(),
+    })
+    .optional(),
+  capabilities: z.strictObject({ iotEdge: z.boolean() }).optional(),
+  etag: z.string().optional(),
+  createdDateTimeUtc: z.string().optional(),
+  lastUpdatedDateTimeUtc: z.string().optional(),
+};
+
+const one = (pair: { primary?: unknown; secondary?: unknown }): boolean => pair.primary !== undefined || pair.secondary !== undefined;
+
+const individual = z.strictObject({
+  registrationId,
+  deviceId: z.string().refine(isDeviceId, { error: 'is no device id of IoT Hub' }).optional(),
+  attestation: z.discriminatedUnion('type', [
+    symmetricKey,
+    z.strictObject({
+      type: z.literal('x509'),
+      x509: z.strictObject({ clientCertificates: certificates.refine(one, { error: 'a primary or secondary certificate is needed' }) }),
+    }),
+  ]),
+  ...common,
+});
+
+const group = z.strictObject({
+  enrollmentGroupId: registrationId,
+  attestation: z.discriminatedUnion('type', [
+    symmetricKey,
+    z.strictObject({
+      type: z.literal('x509'),
+      x509: z
+        .strictObject({ signingCertificates: certificates.optional(), caReferences: references.optional() })
+        .refine(({ signingCertificates, caReferences }) => one(signingCertificates ?? {}) !== one(caReferences ?? {}), {
+          error: 'either signingCertificates or caReferences is needed',
+        }),
+    }),
+  ]),
+  ...common,
+});
+
+const proved = z.strictObject({
+  name: z.string().min(1),
+  certificate: z.string().min(1),
+  verification: z.strictObject({ code: z.string().min(1), certificate: z.string().min(1) }),
+});
+
+const file = z.strictObject({
+  version: z.literal(1),
+  batch: z.string().min(1),
+  idScope: z.string().min(1),
+  certificates: z.array(proved),
+  enrollmentGroups: z.array(group),
+  enrollments: z.array(individual),
+});
+
+/** @throws CloudFault BAD_ENROLMENT */
+export const parseIndividual = (value: unknown): IndividualEnrolment =>
+  parse(individual, value, 'individual enrolment') as IndividualEnrolment;
+/** @throws CloudFault BAD_ENROLMENT */
+export const parseGroup = (value: unknown): EnrolmentGroup => parse(group, value, 'enrolment group') as EnrolmentGroup;
+/** @throws CloudFault BAD_ENROLMENT */
+export const parseProved = (value: unknown): ProvedCertificate => parse(proved, value, 'certificate');
+/** @throws CloudFault BAD_ENROLMENT */
+export const parseEnrolmentFile = (value: unknown): EnrolmentFile => parse(file, value, 'enrolments') as EnrolmentFile;
+
+function parse<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  throw new CloudFault('BAD_ENROLMENT', issue?.message ?? 'the input is invalid', {
+    where: [what, ...(issue?.path.map(String) ?? [])].join(' > '),
+    expected: 'the shape of the DPS service API 2021-10-01',
+  });
+}

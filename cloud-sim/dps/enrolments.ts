@@ -1,0 +1,163 @@
+import type { AttestationMechanism, EnrolmentGroup, IndividualEnrolment } from '@zerotouch/azure-wire/enrolment';
+import { timestampUtc } from '@zerotouch/azure-wire/errors';
+import { canonicalRegistrationId } from '@zerotouch/azure-wire/ids';
+import type { Clock } from '@zerotouch/foundation/clock';
+import type { Entropy } from '@zerotouch/foundation/entropy';
+import { readCertificate } from '../certificates.js';
+import { CloudFault } from '../faults.js';
+import type { CertificateRecord, Store } from '../store/store.js';
+import { etag, generatedKey } from '../unique.js';
+import { parseGroup, parseIndividual, parseProved } from './enrolment-schema.js';
+import { readAuthority, verifyPossession } from './possession.js';
+
+/** What a write did. */
+export type Written = 'created' | 'updated' | 'unchanged';
+
+type Enrolment = EnrolmentGroup | IndividualEnrolment;
+
+/** The enrolments and CA certificates of DPS: what is written is checked and completed here. */
+export class Enrolments {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #entropy: Entropy;
+
+  constructor({ store, clock, entropy }: { store: Store; clock: Clock; entropy: Entropy }) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#entropy = entropy;
+  }
+
+  /** @throws CloudFault BAD_ENROLMENT, NOT_SERVED, CERTIFICATE_UNREADABLE, CERTIFICATE_UNPROVED, CERTIFICATE_UNKNOWN, ETAG_MISMATCH */
+  async putGroup(value: EnrolmentGroup): Promise<{ written: Written; enrolment: EnrolmentGroup }> {
+    const group = this.checkGroup(value);
+    await this.#checkReferences(group);
+    return this.#put(this.#store.groups, group.enrollmentGroupId, group);
+  }
+
+  /** @throws CloudFault BAD_ENROLMENT, NOT_SERVED, CERTIFICATE_UNREADABLE, ETAG_MISMATCH */
+  async putIndividual(value: IndividualEnrolment): Promise<{ written: Written; enrolment: IndividualEnrolment }> {
+    const individual = this.checkIndividual(value);
+    return this.#put(this.#store.individuals, canonicalRegistrationId(individual.registrationId), individual);
+  }
+
+  /** A group with everything checked that needs no store. */
+  checkGroup(value: unknown): EnrolmentGroup {
+    const group = parseGroup(value);
+    const where = `enrolment group ${JSON.stringify(group.enrollmentGroupId)}`;
+    checkServed(group, where);
+    if (group.attestation.type === 'x509') {
+      for (const signing of pair(group.attestation.x509.signingCertificates)) readAuthority(signing.certificate, where);
+    }
+    return group;
+  }
+
+  /** An individual enrolment with everything checked that needs no store. */
+  checkIndividual(value: unknown): IndividualEnrolment {
+    const individual = parseIndividual(value);
+    const where = `individual enrolment ${JSON.stringify(individual.registrationId)}`;
+    checkServed(individual, where);
+    if (individual.attestation.type === 'x509') {
+      for (const client of pair(individual.attestation.x509.clientCertificates)) readCertificate(client.certificate, where);
+    }
+    return individual;
+  }
+
+  /**
+   * Keeps a CA certificate; with a verification only if that proves possession of its key, without one as not proved.
+   * @throws CloudFault BAD_ENROLMENT, CERTIFICATE_UNPROVED, CERTIFICATE_UNREADABLE
+   */
+  async putCertificate({ name, certificate, verification }: { name: string; certificate: string; verification?: unknown }): Promise<void> {
+    if (verification === undefined) readAuthority(certificate, `certificate ${JSON.stringify(name)}`);
+    else verifyPossession(parseProved({ name, certificate, verification }));
+    const record: CertificateRecord = { name, certificate, verified: verification !== undefined };
+    await this.#store.certificates.update(name, () => record);
+  }
+
+  async #checkReferences(group: EnrolmentGroup): Promise<void> {
+    if (group.attestation.type !== 'x509') return;
+    for (const name of pair(group.attestation.x509.caReferences)) {
+      if ((await this.#store.certificates.get(name)) === undefined) throw unknownReference(group.enrollmentGroupId, name);
+    }
+  }
+
+  async #put<T extends Enrolment>(
+    table: Store['groups'] | Store['individuals'],
+    key: string,
+    value: T,
+  ): Promise<{ written: Written; enrolment: T }> {
+    const now = timestampUtc(this.#clock.now());
+    const fresh = etag(this.#entropy);
+    let written: Written = 'created';
+    const update = (current: Enrolment | undefined): Enrolment => {
+      if (value.etag !== undefined && value.etag !== current?.etag) {
+        throw new CloudFault('ETAG_MISMATCH', 'the enrolment has changed since it was read', {
+          where: key,
+          seen: value.etag,
+          expected: current?.etag ?? 'no etag: there is no such enrolment',
+          remedy: 'read it again, or leave the etag out to overwrite it',
+        });
+      }
+      const completed = { ...value, attestation: this.#completeKeys(value.attestation, current?.attestation) };
+      if (current !== undefined && sameContent(current, completed)) {
+        written = 'unchanged';
+        return current;
+      }
+      written = current === undefined ? 'created' : 'updated';
+      return { ...completed, etag: fresh, createdDateTimeUtc: current?.createdDateTimeUtc ?? now, lastUpdatedDateTimeUtc: now };
+    };
+    const enrolment = await (table as { update(key: string, change: typeof update): Promise<Enrolment> }).update(key, update);
+    return { written, enrolment: enrolment as T };
+  }
+
+  // Keys left out are generated once, and stay when the enrolment is written again without them.
+  #completeKeys(attestation: AttestationMechanism, current: AttestationMechanism | undefined): AttestationMechanism {
+    if (attestation.type !== 'symmetricKey') return attestation;
+    const kept = current?.type === 'symmetricKey' ? current.symmetricKey : {};
+    return {
+      type: 'symmetricKey',
+      symmetricKey: {
+        primaryKey: attestation.symmetricKey.primaryKey ?? kept.primaryKey ?? generatedKey(this.#entropy),
+        secondaryKey: attestation.symmetricKey.secondaryKey ?? kept.secondaryKey ?? generatedKey(this.#entropy),
+      },
+    };
+  }
+}
+
+/** A group refers to a CA certificate that DPS does not have. */
+export function unknownReference(enrollmentGroupId: string, name: string): CloudFault {
+  return new CloudFault('CERTIFICATE_UNKNOWN', `there is no CA certificate ${JSON.stringify(name)}`, {
+    where: `enrolment group ${JSON.stringify(enrollmentGroupId)}, caReferences`,
+    remedy: 'upload the certificate first',
+  });
+}
+
+/** Both of a primary and a secondary, those that are there. */
+export function pair<T>(of: { primary?: T; secondary?: T } | undefined): T[] {
+  return [of?.primary, of?.secondary].filter((item) => item !== undefined);
+}
+
+function checkServed({ allocationPolicy }: Enrolment, where: string): void {
+  if (allocationPolicy !== undefined && allocationPolicy !== 'hashed') {
+    throw new CloudFault('NOT_SERVED', 'the local cloud does not allocate by this policy', {
+      where: `${where}, allocationPolicy`,
+      seen: allocationPolicy,
+      expected: 'hashed, or none',
+    });
+  }
+}
+
+function sameContent(a: Enrolment, b: Enrolment): boolean {
+  const content = ({ etag: _, createdDateTimeUtc: __, lastUpdatedDateTimeUtc: ___, ...rest }: Enrolment) => JSON.stringify(sorted(rest));
+  return content(a) === content(b);
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, member]) => member !== undefined)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, member]) => [key, sorted(member)]),
+  );
+}

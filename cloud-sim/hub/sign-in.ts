@@ -1,0 +1,133 @@
+import { hubResource, resourceCovers, type SasToken, verifySas } from '@zerotouch/azure-wire/sas';
+import { thumbprint, validityAt } from '../certificates.js';
+import type { Credential, PresentedCertificate } from '../credentials.js';
+import type { Reason } from '../reasons.js';
+import type { DeviceRecord, HubRecord } from '../store/store.js';
+
+/** Let in, and until when (milliseconds since 1970; a certificate connection has no end); or kept out, and why. */
+export type SignIn = { authentication: 'sas' | 'selfSigned'; expiresAt: number | undefined } | { reason: Reason };
+
+/** Who wants in, and what the hub knows of them. */
+export interface SignInRequest {
+  hub: HubRecord;
+  deviceId: string;
+  device: DeviceRecord | undefined;
+  credential: Credential;
+  /** Milliseconds since 1970. */
+  now: number;
+}
+
+/** Judges a device's sign-in. Pure. Source: hub/iot-hub-dev-guide-sas; hub/troubleshoot-error-codes, 401003. */
+export function judgeSignIn({ hub, deviceId, device, credential, now }: SignInRequest): SignIn {
+  if (device === undefined) {
+    return {
+      reason: {
+        rule: 'hub-stranger',
+        text: `hub ${hub.host} has no device ${JSON.stringify(deviceId)}`,
+        seen: deviceId,
+        expected: 'a device that DPS has registered at this hub',
+        remedy: 'register with DPS; device ids are case-sensitive',
+      },
+    };
+  }
+  return credential.kind === 'sas' ? byToken(hub, device, credential.token, now) : byCertificate(device, credential.certificate, now);
+}
+
+function byToken(hub: HubRecord, device: DeviceRecord, token: SasToken, now: number): SignIn {
+  const wanted = `${hub.host}/devices/${device.deviceId}`;
+  if (!resourceCovers(token.resource, wanted) && !resourceCovers(token.resource, hubResource(hub.host, device.deviceId))) {
+    return {
+      reason: {
+        rule: 'sas-resource',
+        text: 'the token is for another resource',
+        seen: token.resource,
+        expected: wanted,
+        remedy: 'sign {hub}/devices/{deviceId} with the host name of the hub that DPS assigned',
+      },
+    };
+  }
+  if (token.expiry * 1000 <= now) {
+    return {
+      reason: {
+        rule: 'sas-expired',
+        text: 'the token is expired by the clock of the service',
+        seen: new Date(token.expiry * 1000).toISOString(),
+        expected: `later than ${new Date(now).toISOString()}`,
+        remedy: 'sign a new token',
+      },
+    };
+  }
+  const reason = token.keyName === undefined ? deviceKeyFlaw(device, token) : policyFlaw(hub, token, token.keyName);
+  return reason === undefined ? { authentication: 'sas', expiresAt: token.expiry * 1000 } : { reason };
+}
+
+function deviceKeyFlaw({ deviceId, authentication }: DeviceRecord, token: SasToken): Reason | undefined {
+  if (authentication.type !== 'sas') {
+    return {
+      rule: 'attestation-kind',
+      text: `device ${JSON.stringify(deviceId)} signs in with a certificate, it sent a SAS token`,
+      seen: 'a SAS token',
+      expected: 'the client certificate that it registered with',
+    };
+  }
+  const keys = [authentication.primaryKey, authentication.secondaryKey];
+  if (keys.some((key) => verifySas(token, Buffer.from(key, 'base64')))) return undefined;
+  return {
+    rule: 'sas-signature',
+    text: `the token is not signed with a key of device ${JSON.stringify(deviceId)}`,
+    expected: 'HMAC-SHA256 with the primary or secondary key of the device',
+    remedy: 'sign with the key that the device registered with (of a group: the derived key)',
+  };
+}
+
+function policyFlaw(hub: HubRecord, token: SasToken, keyName: string): Reason | undefined {
+  const policy = hub.policies.find(({ name }) => name === keyName);
+  if (policy === undefined || !policy.rights.includes('DeviceConnect')) {
+    return {
+      rule: 'hub-policy',
+      text:
+        policy === undefined
+          ? 'the token names a policy that the hub does not have'
+          : 'the policy of the token has no right to connect devices',
+      seen: keyName,
+      expected: 'a policy with DeviceConnect, or no skn and a key of the device',
+    };
+  }
+  if ([policy.primaryKey, policy.secondaryKey].some((key) => verifySas(token, Buffer.from(key, 'base64')))) return undefined;
+  return { rule: 'sas-signature', text: `the token is not signed with a key of policy ${JSON.stringify(keyName)}` };
+}
+
+function byCertificate({ deviceId, authentication }: DeviceRecord, { leaf }: PresentedCertificate, now: number): SignIn {
+  if (authentication.type !== 'selfSigned') {
+    return {
+      reason: {
+        rule: 'attestation-kind',
+        text: `device ${JSON.stringify(deviceId)} signs in with a symmetric key, it sent a certificate and no token`,
+        seen: 'a client certificate',
+        expected: 'a SAS token',
+      },
+    };
+  }
+  const print = thumbprint(leaf);
+  if (print !== authentication.primaryThumbprint && print !== authentication.secondaryThumbprint) {
+    return {
+      reason: {
+        rule: 'x509-other-certificate',
+        text: `the leaf is not the certificate of device ${JSON.stringify(deviceId)}`,
+        seen: `thumbprint ${print}`,
+        expected: `thumbprint ${authentication.primaryThumbprint}`,
+        remedy: 'register with DPS again after the certificate was renewed',
+      },
+    };
+  }
+  const validity = validityAt(leaf, now);
+  if (validity === 'valid') return { authentication: 'selfSigned', expiresAt: undefined };
+  return {
+    reason: {
+      rule: validity === 'expired' ? 'x509-expired' : 'x509-not-yet-valid',
+      text: validity === 'expired' ? 'the leaf is expired' : 'the leaf is not yet valid',
+      seen: validity === 'expired' ? leaf.validTo : leaf.validFrom,
+      expected: `valid by the clock of the service, ${new Date(now).toISOString()}`,
+    },
+  };
+}

@@ -1,0 +1,114 @@
+import type { EnrolmentGroup, IndividualEnrolment } from '@zerotouch/azure-wire/enrolment';
+import type { RegistrationState } from '@zerotouch/azure-wire/registration';
+import type { JsonObject } from '@zerotouch/azure-wire/twin';
+import type { HubSpec } from '../options.js';
+import type { Attempt } from '../reasons.js';
+
+/**
+ * Records of one kind by key. Records are plain JSON and immutable: who changes one writes a new one. Every call is
+ * asynchronous, so that a database, or one shared by several processes, fits behind it.
+ */
+export interface Table<T> {
+  get(key: string): Promise<T | undefined>;
+  /**
+   * Reads, changes and writes one record as one step that no other write comes between.
+   * @param change gets the record or `undefined`; what it returns is kept, `undefined` deletes. It may run more than once, so it has
+   *   no effects of its own; what it throws ends the update without a change.
+   * @returns what is kept now
+   */
+  update<R extends T | undefined>(key: string, change: (current: T | undefined) => R): Promise<R>;
+  /** @returns whether there was one */
+  delete(key: string): Promise<boolean>;
+  /** Records in order of their keys, those whose key starts with `prefix`. */
+  list(prefix?: string): Promise<T[]>;
+}
+
+/** Attempts by the canonical id of who made them; only the latest are kept. */
+export interface AttemptLog {
+  append(key: string, attempt: Attempt): Promise<void>;
+  /** Oldest first. */
+  list(key: string): Promise<Attempt[]>;
+}
+
+/** A CA certificate that was uploaded to DPS. */
+export interface CertificateRecord {
+  name: string;
+  /** PEM. */
+  certificate: string;
+  /** Whether possession of its private key was proved. */
+  verified: boolean;
+}
+
+/** A shared access policy of a hub. */
+export interface PolicyRecord {
+  name: string;
+  rights: readonly ('RegistryRead' | 'RegistryWrite' | 'ServiceConnect' | 'DeviceConnect')[];
+  /** Base64. */
+  primaryKey: string;
+  secondaryKey: string;
+}
+
+/** A hub and its policies; linked to DPS with a weight. */
+export interface HubRecord extends HubSpec {
+  policies: readonly PolicyRecord[];
+  allocationWeight: number;
+}
+
+/** What DPS keeps of a device: its state, and the one operation a device may ask for (the latest). */
+export interface RegistrationRecord {
+  state: RegistrationState;
+  operationId: string;
+}
+
+/** How a device proves itself to its hub. Keys are base64, thumbprints SHA-256 in upper-case hexadecimal without colons. */
+export type DeviceAuthentication =
+  | { type: 'sas'; primaryKey: string; secondaryKey: string }
+  | { type: 'selfSigned'; primaryThumbprint: string; secondaryThumbprint: string };
+
+/** An entry of a hub's registry. */
+export interface DeviceRecord {
+  deviceId: string;
+  /** Changes when a device is removed and made again. */
+  generationId: string;
+  etag: string;
+  authentication: DeviceAuthentication;
+  capabilities: { iotEdge: boolean };
+}
+
+/** A twin's sections with their versions. */
+export interface TwinRecord {
+  deviceId: string;
+  etag: string;
+  /** Rises with tags and desired properties. */
+  version: number;
+  tags: JsonObject;
+  desired: JsonObject;
+  desiredVersion: number;
+  reported: JsonObject;
+  reportedVersion: number;
+}
+
+/** Everything the local cloud knows. */
+export interface Store {
+  /** By canonical registration id. */
+  readonly individuals: Table<IndividualEnrolment>;
+  /** By enrolment group id. */
+  readonly groups: Table<EnrolmentGroup>;
+  /** By name. */
+  readonly certificates: Table<CertificateRecord>;
+  /** By canonical registration id. */
+  readonly registrations: Table<RegistrationRecord>;
+  /** By host name. */
+  readonly hubs: Table<HubRecord>;
+  /** By {@link deviceKey}. */
+  readonly devices: Table<DeviceRecord>;
+  /** By {@link deviceKey}. */
+  readonly twins: Table<TwinRecord>;
+  readonly attempts: AttemptLog;
+  close(): Promise<void>;
+}
+
+/** Key of a device's records: host names hold no slash, device ids may hold anything else and are case-sensitive. */
+export function deviceKey(hub: string, deviceId: string): string {
+  return `${hub}/${deviceId}`;
+}

@@ -1,0 +1,25 @@
+import { KEY_BYTES } from '@zerotouch/azure-wire/keys';
+import type { Entropy } from '@zerotouch/foundation/entropy';
+
+/** A random GUID (RFC 9562, version 4). */
+export function guid(entropy: Entropy): string {
+  const bytes = entropy.bytes(16);
+  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x40, 6);
+  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
+  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}
+
+/** An etag as DPS writes it: text with quotes inside. */
+export function etag(entropy: Entropy): string {
+  return `"${guid(entropy)}"`;
+}
+
+/** An operation id in the form seen in real replies: `5.{16 hex}.{guid}`. Opaque to devices. */
+export function operationId(entropy: Entropy): string {
+  return `5.${entropy.bytes(8).toString('hex')}.${guid(entropy)}`;
+}
+
+/** A symmetric key as the service generates it, base64 of 64 bytes. */
+export function generatedKey(entropy: Entropy): string {
+  return entropy.bytes(KEY_BYTES.generated).toString('base64');
+}
