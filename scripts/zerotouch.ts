@@ -5,8 +5,11 @@ import { type Interrupted, listenForInterruption } from './interruption.js';
 import type { AddVerb, RunVerb } from './job.js';
 import { createOutput } from './output.js';
 import { progressOn } from './progress.js';
+import { addBoot } from './verbs/boot.js';
 import { addBurn } from './verbs/burn.js';
 import { addCloud } from './verbs/cloud.js';
+import { addDemo } from './verbs/demo.js';
+import { addInspect } from './verbs/inspect.js';
 import { addSchema } from './verbs/schema.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
@@ -41,7 +44,7 @@ const program = new Command('zerotouch')
     '\nExit codes: 0 done, 1 failures found, 2 bad usage or input, 3 no answer from a service, 130 ended by Ctrl-C.\n`zerotouch VERB --help` shows examples.',
   );
 
-const verbs: AddVerb[] = [addBurn, addCloud, addSchema];
+const verbs: AddVerb[] = [addDemo, addCloud, addBurn, addInspect, addBoot, addSchema];
 for (const add of verbs) add(program, run);
 
 process.on('uncaughtException', (error) => {

@@ -1,0 +1,39 @@
+import type { InspectedImage } from '@zerotouch/flash-image/inspect';
+import { Fault, isFault } from '@zerotouch/foundation/fault';
+import { imageTree, treeWords } from '../image-tree.js';
+import type { AddVerb, Job } from '../job.js';
+
+/** `zerotouch inspect IMAGE`: what is in a flash image. */
+export const addInspect: AddVerb = (program, run) => {
+  program
+    .command('inspect')
+    .summary('show what is in a flash image')
+    .description('Show the partitions of a flash image, the identity in it, its certificates and NVS entries. Writes nothing.')
+    .argument('<image>', 'a flash image')
+    .option('--reveal', 'show private and symmetric keys instead of masking them')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ zerotouch inspect batch/images/pump-000001.bin\n  $ zerotouch inspect pump.bin --json | jq .identity',
+    )
+    .action((image: string, { reveal = false }: { reveal?: boolean }) => run((job) => inspect(image, reveal, job)));
+};
+
+async function inspect(path: string, reveal: boolean, { output }: Job): Promise<undefined> {
+  const tree = imageTree(path, await read(path), reveal);
+  output.result({ ...tree }, treeWords(tree));
+  return undefined;
+}
+
+async function read(path: string): Promise<InspectedImage> {
+  const { fileStorage } = await import('@zerotouch/flash-image/storage');
+  const { inspectImage } = await import('@zerotouch/flash-image/inspect');
+  const storage = fileStorage(path, { readOnly: true });
+  try {
+    return inspectImage(storage);
+  } catch (cause) {
+    // The reader knows partition and offset, not which file they are in.
+    throw isFault(cause) ? new Fault(cause.code, cause.message, { where: path, cause }) : cause;
+  } finally {
+    storage.close();
+  }
+}
