@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
+import { crcOf } from './crc.js';
 import { hex, ImageFault, locate, type Place } from './faults.js';
 
 /** Types of esp_secure_cert TLVs. Source: esp_secure_cert_mgr. */
@@ -21,7 +21,6 @@ const HEADER_SIZE = 12;
 const FOOTER_SIZE = 4;
 const ALIGNMENT = 16;
 const LONGEST = 0xffff;
-const CRC_START = 0xffffffff;
 
 /** What people call a TLV of that type. */
 export function tlvName(type: number): string {
@@ -56,7 +55,7 @@ export function encodeTlv(type: number, value: Uint8Array): Buffer {
   tlv.writeUInt16LE(value.length, 10);
   tlv.set(value, HEADER_SIZE);
   const end = tlv.length - FOOTER_SIZE;
-  tlv.writeUInt32LE(crc32(tlv.subarray(0, end), CRC_START), end);
+  tlv.writeUInt32LE(crcOf(tlv.subarray(0, end)), end);
   return tlv;
 }
 
@@ -107,7 +106,7 @@ function readTlv(partition: Buffer, offset: number, place: Place): Tlv {
     });
   }
   const end = offset + size - FOOTER_SIZE;
-  if (crc32(partition.subarray(offset, end), CRC_START) !== partition.readUInt32LE(end)) {
+  if (crcOf(partition.subarray(offset, end)) !== partition.readUInt32LE(end)) {
     throw new ImageFault('CERT_CRC', `the ${tlvName(partition.readUInt8(offset + 8))} does not match its CRC`, {
       where,
       expected: `the CRC32 at ${hex(place.offset + end)}`,

@@ -1,10 +1,8 @@
-import { crc32 } from 'node:zlib';
+import { crcOf } from '../crc.js';
 import type { NvsValue } from './value.js';
 
 /** Bytes of an entry; an item takes one for its header and as many more as its data needs. */
 export const ENTRY_SIZE = 32;
-/** Where every CRC of NVS starts. */
-export const CRC_START = 0xffffffff;
 /** `chunk` of every item that is not blob data. */
 export const NO_CHUNK = 0xff;
 /** The namespace in which namespaces themselves are entries of type u8. */
@@ -67,7 +65,7 @@ export function encodeVariable(namespace: number, key: string, type: number, dat
   const span = spanFor(data.length);
   const item = Buffer.allocUnsafe(span * ENTRY_SIZE).fill(0xff, 24);
   item.writeUInt16LE(data.length, 24);
-  item.writeUInt32LE(crc32(data, CRC_START), 28);
+  item.writeUInt32LE(crcOf(data), 28);
   item.set(data, ENTRY_SIZE);
   return seal(item, { namespace, key, type, span, chunk });
 }
@@ -142,7 +140,7 @@ export function decodeBody(bytes: Buffer, offset: number, span: number): Buffer 
   const size = bytes.readUInt16LE(offset + 24);
   if (spanFor(size) !== span) return undefined;
   const data = bytes.subarray(offset + ENTRY_SIZE, offset + ENTRY_SIZE + size);
-  return crc32(data, CRC_START) === bytes.readUInt32LE(offset + 28) ? data : undefined;
+  return crcOf(data) === bytes.readUInt32LE(offset + 28) ? data : undefined;
 }
 
 function writeInteger(item: Buffer, { type, value }: Exclude<NvsValue, { type: 'blob' | 'string' }>): void {
@@ -180,5 +178,5 @@ function seal(item: Buffer, { namespace, key, type, span, chunk }: ItemHeader): 
 
 /** The CRC covers the header without itself. */
 function headerCrc(bytes: Buffer, offset: number): number {
-  return crc32(bytes.subarray(offset + 8, offset + ENTRY_SIZE), crc32(bytes.subarray(offset, offset + 4), CRC_START));
+  return crcOf(bytes.subarray(offset + 8, offset + ENTRY_SIZE), crcOf(bytes.subarray(offset, offset + 4)));
 }

@@ -1,5 +1,5 @@
-import { crc32 } from 'node:zlib';
-import { CRC_START, ENTRY_SIZE } from './entry.js';
+import { crcOf } from '../crc.js';
+import { ENTRY_SIZE } from './entry.js';
 
 /** Bytes of a page: one sector of flash. */
 export const PAGE_SIZE = 4096;
@@ -41,7 +41,7 @@ export function encodePageHeader(state: number, sequence: number): Buffer {
   header.writeUInt32LE(state, 0);
   header.writeUInt32LE(sequence, 4);
   header.writeUInt8(VERSION_2, 8);
-  header.writeUInt32LE(crc32(header.subarray(4, 28), CRC_START), 28);
+  header.writeUInt32LE(crcOf(header.subarray(4, 28)), 28);
   return header;
 }
 
@@ -57,7 +57,7 @@ export function decodePageHeader(page: Buffer): PageHeader {
   const kind =
     state === pageState.active ? 'active' : state === pageState.full ? 'full' : state === pageState.freeing ? 'freeing' : undefined;
   if (kind === undefined) return unreadable('state');
-  if (crc32(page.subarray(4, 28), CRC_START) !== page.readUInt32LE(28)) return unreadable('crc');
+  if (crcOf(page.subarray(4, 28)) !== page.readUInt32LE(28)) return unreadable('crc');
   return { kind, sequence: page.readUInt32LE(4), version: page.readUInt8(8) };
 }
 
