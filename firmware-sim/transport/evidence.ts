@@ -168,7 +168,13 @@ const SDK_NAMES: Record<string, FailureKind> = {
 function anatomy(error: unknown): { name: string; message: string; code: string | number | undefined } {
   if (!(error instanceof Error)) return { name: 'Error', message: String(error), code: undefined };
   const code: unknown = Reflect.get(error, 'code');
-  return { name: error.name, message: error.message, code: typeof code === 'string' || typeof code === 'number' ? code : undefined };
+  // The SDK makes errors whose message is undefined.
+  const message: unknown = error.message;
+  return {
+    name: error.name,
+    message: typeof message === 'string' ? message : '',
+    code: typeof code === 'string' || typeof code === 'number' ? code : undefined,
+  };
 }
 
 // What a service or a library says goes to people and logs: one line, and never a token.

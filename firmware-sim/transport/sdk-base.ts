@@ -28,6 +28,8 @@ export interface SdkWatch {
   readonly ca: string | undefined;
   /** A CONNACK let us in. */
   readonly onConnect?: () => void;
+  /** A connection is gone: the SDK does not always notice, above all not while it waits for a SUBACK. */
+  readonly onClose: () => void;
   /**
    * A message came. Nothing reaches the SDK but what is forwarded: it parses JSON inside an event handler, where a text that is none
    * would end the whole process.
@@ -85,6 +87,7 @@ export class WatchedBase {
       this.networkError = error;
     });
     client.on('connect', () => this.#watch.onConnect?.());
+    client.on('close', () => this.#watch.onClose());
     return client;
   }
 

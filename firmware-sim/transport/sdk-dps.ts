@@ -6,7 +6,7 @@ import { SymmetricKeySecurityClient } from 'azure-iot-security-symmetric-key';
 import { X509Security } from 'azure-iot-security-x509';
 import type { DpsOutcome, DpsPort, DpsProgress } from '../boot/ports.js';
 import type { Identity } from '../identity/identity.js';
-import { sortSdkError, timedOut } from './evidence.js';
+import { dropped, sortConnectionError, sortSdkError, timedOut } from './evidence.js';
 import { Lifeline } from './lifeline.js';
 import { parseJson, readAssignment, readDpsReply } from './replies.js';
 import { WatchedBase } from './sdk-base.js';
@@ -27,7 +27,21 @@ export function createSdkDps({ clock }: { clock: Clock }): DpsPort {
     async register({ identity, endpoint, payload }, progress, signal) {
       if (signal.aborted) return timedOut();
       const life = new Lifeline();
-      const watched = watchBase(endpoint.ca, life, firstTimeOnly(progress));
+      const tell = firstTimeOnly(progress);
+      const watched: WatchedBase = new WatchedBase('azure-iot-provisioning-device-mqtt', {
+        ca: endpoint.ca,
+        onConnect: () => tell('connected'),
+        onClose: () =>
+          life.lose(watched.networkError === undefined ? dropped('DPS closed the connection') : sortConnectionError(watched.networkError)),
+        onMessage(topic, payload, forward) {
+          const response = parseDpsResponse(topic);
+          if (response === undefined) return;
+          const reply = readDpsReply(response.status, parseJson(payload), response.retryAfter);
+          if (reply.outcome === 'poll') tell('assigning');
+          if (reply.outcome === 'poll' || reply.outcome === 'assigned') forward(payload);
+          else life.lose(reply);
+        },
+      });
       const mqtt = new Mqtt(watched.base as unknown as ConstructorParameters<typeof Mqtt>[0]);
       // Emitted when the socket is lost while no call is in flight; without a listener it would end the process.
       mqtt.on('error', (error) => life.lose(sortSdkError(error)));
@@ -51,21 +65,6 @@ export function createSdkDps({ clock }: { clock: Clock }): DpsPort {
       return outcome;
     },
   };
-}
-
-function watchBase(ca: string | undefined, life: Lifeline, progress: (sign: DpsProgress) => void): WatchedBase {
-  return new WatchedBase('azure-iot-provisioning-device-mqtt', {
-    ca,
-    onConnect: () => progress('connected'),
-    onMessage(topic, payload, forward) {
-      const response = parseDpsResponse(topic);
-      if (response === undefined) return;
-      const reply = readDpsReply(response.status, parseJson(payload), response.retryAfter);
-      if (reply.outcome === 'poll') progress('assigning');
-      if (reply.outcome === 'poll' || reply.outcome === 'assigned') forward(payload);
-      else life.lose(reply);
-    },
-  });
 }
 
 // The SDK's packages declare their signatures by copies of one class that the compiler must hold apart.

@@ -63,15 +63,21 @@ class SdkSession implements HubSession {
   readonly #client: InstanceType<typeof Client>;
   /** The twin reply that the SDK is reading right now. */
   #reply: { status: number; body: unknown } | undefined;
+  /** Before, what the client makes of a failure is all there is to go by. */
+  #opened = false;
   #closing: Promise<void> | undefined;
 
   constructor(provider: AuthenticationProvider, ca: string | undefined, clock: Clock) {
     this.#clock = clock;
-    this.#watched = new WatchedBase('azure-iot-device-mqtt', { ca, onMessage: (...message) => this.#hear(...message) });
+    this.#watched = new WatchedBase('azure-iot-device-mqtt', {
+      ca,
+      onClose: () => this.#opened && this.#life.lose(this.#failure(new LostConnection())),
+      onMessage: (...message) => this.#hear(...message),
+    });
     this.#transport = new Mqtt(provider, this.#watched.base);
     this.#client = new Client(this.#transport);
     this.#client.setRetryPolicy(new NoRetry());
-    this.#client.on('disconnect', () => this.#life.lose(this.#failure(new LostConnection())));
+    this.#client.on('disconnect', () => this.#opened && this.#life.lose(this.#failure(new LostConnection())));
     this.#client.on('error', (error) => this.#life.lose(this.#failure(error)));
     this.#life.onLost(() => void this.#watched.cut());
   }
@@ -85,6 +91,7 @@ class SdkSession implements HubSession {
       return undefined;
     });
     if (opened.outcome !== 'open') return opened;
+    this.#opened = true;
     // The client's own twin tells the whole document and a change by one event, and not when its subscription stands.
     return this.#life.during<{ outcome: 'open' }>(signal, (answer) => {
       this.#transport.enableTwinDesiredPropertiesUpdates((error) => answer(error ? this.#failure(error) : { outcome: 'open' }));

@@ -85,9 +85,9 @@ export class Line {
     return this.life.during(signal, (answer) => {
       this.#client.subscribe([...filters], { qos: 1 }, (error) => {
         if (error === null) answer({ outcome: 'subscribed' });
-        else if (Reflect.get(error, 'code') === 128)
-          answer({ outcome: 'ambiguous', detail: 'SUBACK 128: the subscription was not granted' });
-        else answer(dropped(error.message));
+        // With a packet it is the server's answer, without one the connection went.
+        else if (Reflect.get(error, 'packet') === undefined) answer(dropped(error.message));
+        else answer({ outcome: 'ambiguous', detail: 'SUBACK 128: the subscription was not granted' });
       });
       return undefined;
     });
