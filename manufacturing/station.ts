@@ -58,12 +58,19 @@ interface BurnOrder {
 async function burnImage({ files }: Station, path: string, { forbidden, ...contents }: BurnOrder): Promise<PartitionHashes> {
   const image = composeImage(contents);
   let hashes: PartitionHashes = {};
-  await writeDurably(files, path, image, MODE.secret, async (temporary) => {
-    const onDisk = await files.read(temporary);
-    if (onDisk === undefined)
-      throw new ManufacturingFault('READ_BACK', 'the file is gone', { where: temporary, expected: 'what was burnt' });
-    hashes = readBack(onDisk, { image, forbidden, ...contents });
-  });
+  try {
+    await writeDurably(files, path, image, MODE.secret, async (temporary) => {
+      const onDisk = await files.read(temporary);
+      if (onDisk === undefined) {
+        throw new ManufacturingFault('READ_BACK', 'the file is gone', { where: temporary, expected: 'what was burnt' });
+      }
+      hashes = readBack(onDisk, { image, forbidden, ...contents });
+    });
+  } catch (error) {
+    // The rename may have come through and the sync of the folder not.
+    await files.remove(path).catch(() => {});
+    throw error;
+  }
   return hashes;
 }
 

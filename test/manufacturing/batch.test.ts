@@ -1,6 +1,8 @@
 import { createHash, createHmac } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { openImage } from '@zerotouch/flash-image/image';
+import { memoryStorage } from '@zerotouch/flash-image/storage';
 import { systemClock } from '@zerotouch/foundation/clock';
 import { systemEntropy } from '@zerotouch/foundation/entropy';
 import { type BurnEvent, burnBatch } from '@zerotouch/manufacturing/batch';
@@ -327,4 +329,49 @@ t.test('a folder that holds something else is not in the way', async (t) => {
   const out = t.testdir();
   writeFileSync(join(out, 'notes.txt'), 'line 7');
   t.match(await burn(certified(), out), { burnt: 2 });
+});
+
+t.test('whichever step of the disk fails, no name stands for half a file', async (t) => {
+  const dir = t.testdir();
+  let steps = 0;
+  let failing = 0;
+  const step = async <T>(work: () => Promise<T>): Promise<T> => {
+    steps += 1;
+    if (steps === failing) throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+    return work();
+  };
+  const files: Files = {
+    makeFolder: (path, mode) => step(() => systemFiles.makeFolder(path, mode)),
+    list: (path) => step(() => systemFiles.list(path)),
+    read: (path) => step(() => systemFiles.read(path)),
+    // A write that fails has often written something.
+    create: (path, bytes, mode) =>
+      systemFiles.create(path, bytes.subarray(0, 100), mode).then(() => step(() => rewrite(path, bytes, mode))),
+    sync: (path) => step(() => systemFiles.sync(path)),
+    rename: (from, to) => step(() => systemFiles.rename(from, to)),
+    remove: (path) => systemFiles.remove(path),
+  };
+  const rewrite = async (path: string, bytes: Uint8Array, mode: number): Promise<void> => {
+    await systemFiles.remove(path);
+    await systemFiles.create(path, bytes, mode);
+  };
+  await burn(certified(), join(dir, 'sound'), { files });
+  const total = steps;
+  t.ok(total > 30, `${total} steps`);
+  for (failing = 1; failing <= total; failing++) {
+    const out = join(dir, `out-${failing}`);
+    steps = 0;
+    const outcome = await burn(certified(), out, { files }).catch((error: unknown) => error);
+    t.match(outcome, outcome instanceof Error ? { code: 'OUT_UNUSABLE', seen: 'EIO' } : { failed: 1, failures: [{ reason: /EIO/ }] });
+    if (!existsSync(out)) continue;
+    if (!(outcome instanceof Error)) {
+      const named = manifestIn(out).devices.map(({ image }) => image.slice('images/'.length));
+      t.strictSame(readdirSync(join(out, 'images')), named, `step ${failing}`);
+    }
+    for (const path of filesUnder(out)) {
+      if (path.endsWith('.json')) JSON.parse(readFileSync(path, 'utf8'));
+      else if (path.endsWith('.bin')) t.equal(openImage(memoryStorage(readFileSync(path))).factory.idScope, '0ne00000A1B');
+      else t.match(path, /\.(pem|key)$/);
+    }
+  }
 });
