@@ -14,7 +14,7 @@ import {
   itemType,
   MOST_NAMESPACES,
 } from './entry.js';
-import { CHUNK_LIMIT } from './page.js';
+import { CHUNK_LIMIT, PAGE_SIZE } from './page.js';
 import { Pages, type StoredItem } from './pages.js';
 import { type NvsScan, scanNvs } from './scan.js';
 import { checkName, checkValue, type NvsEntry, type NvsValue, sameValue } from './value.js';
@@ -30,7 +30,7 @@ interface Kept {
 /** Chunks of a blob are numbered from one of these; each rewrite takes the other, so that old and new never mix. */
 const CHUNK_STARTS = [0x00, 0x80] as const;
 const MOST_CHUNKS = 0x7f;
-/** A repair can uncover at most the next: a move, then entries. More rounds mean that the storage does not keep what is written. */
+/** Rounds besides one a page that was being moved: a repair can uncover the next. More mean that the storage does not keep what is written. */
 const REPAIR_ROUNDS = 4;
 
 /**
@@ -70,7 +70,7 @@ export class NvsStore {
    */
   static open(storage: Storage, place: Place = { partition: 'nvs', offset: 0 }): NvsStore {
     const repairs: ImageFault[] = [];
-    for (let round = 0; round < REPAIR_ROUNDS; round++) {
+    for (let round = 0; round < REPAIR_ROUNDS + storage.size / PAGE_SIZE; round++) {
       const scan = scanNvs(storage.read(0, storage.size), place);
       checkUsable(scan, place);
       const pages = new Pages(storage, place, scan.pages);

@@ -1,0 +1,112 @@
+import { crcOf } from '@zerotouch/flash-image/crc';
+import { ImageFault } from '@zerotouch/flash-image/faults';
+import { setEntryStates } from '@zerotouch/flash-image/nvs/page';
+import { inspectNvs, readNvs } from '@zerotouch/flash-image/nvs/read';
+import { NvsStore } from '@zerotouch/flash-image/nvs/store';
+import { memoryStorage } from '@zerotouch/flash-image/storage';
+import fc from 'fast-check';
+import t from 'tap';
+
+/** Entries that match their CRC and yet say anything: what no writer makes and a reader must survive. `head`: namespace, type, span, chunk. */
+const entry = fc.record({
+  head: fc.tuple(
+    fc.integer({ min: 0, max: 3 }),
+    fc.constantFrom(1, 2, 8, 0x14, 0x21, 0x41, 0x42, 0x48, 0x77),
+    fc.constantFrom(1, 0, 2, 3, 126, 255),
+    fc.constantFrom(0xff, 0, 1, 0x80),
+  ),
+  key: fc.constantFrom('a', 'b', 'fifteen-letters', '', 'sixteen-letters!'),
+  data: fc.oneof(
+    fc.constantFrom(
+      '01000000ffffffff',
+      '000000000100ffff',
+      '010000000100ffff',
+      '010000000180ffff',
+      '02000000ffffffff',
+      '0000ffffffffffff',
+      '000000000080ffff',
+    ),
+    fc.uint8Array({ minLength: 8, maxLength: 8 }).map((bytes) => Buffer.from(bytes).toString('hex')),
+  ),
+  state: fc.constantFrom(2, 2, 2, 2, 2, 2, 2, 2, 0, 3, 1),
+});
+
+const page = fc.record({
+  state: fc.constantFrom(0xfffffffe, 0xfffffffe, 0xfffffffc, 0xfffffffc, 0xfffffff8),
+  entries: fc.array(fc.option(entry, { freq: 8 }), { maxLength: 20 }),
+});
+
+type Entry = typeof entry extends fc.Arbitrary<infer T> ? T : never;
+type Page = typeof page extends fc.Arbitrary<infer T> ? T : never;
+
+function buildEntry({ head, key, data }: Entry): Buffer {
+  const bytes = Buffer.alloc(32);
+  bytes.set(head, 0);
+  bytes.write(key, 8, 'latin1');
+  bytes.write(data, 24, 'hex');
+  bytes.writeUInt32LE(crcOf(bytes.subarray(8), crcOf(bytes.subarray(0, 4))), 4);
+  return bytes;
+}
+
+function buildPage({ state, entries }: Page, sequence: number): Buffer {
+  const bytes = Buffer.alloc(4096, 0xff);
+  bytes.writeUInt32LE(state, 0);
+  bytes.writeUInt32LE(sequence, 4);
+  bytes.writeUInt8(0xfe, 8);
+  bytes.writeUInt32LE(crcOf(bytes.subarray(4, 28)), 28);
+  for (const [slot, item] of entries.entries()) {
+    if (item === null) continue;
+    buildEntry(item).copy(bytes, 64 + slot * 32);
+    setEntryStates(bytes, slot, 1, item.state);
+  }
+  return bytes;
+}
+
+const FREEING = 0xfffffff8;
+
+/** Pages, newest first, at most one of them being moved: a writer begins no second move. An erased page is added. */
+const pages = fc
+  .array(fc.option(page, { freq: 5 }), { minLength: 2, maxLength: 4 })
+  .filter((list) => list.filter((one) => one?.state === FREEING).length <= 1);
+
+function buildPartition(list: readonly (Page | null)[]): Buffer {
+  const built = list.map((item, index) => (item === null ? Buffer.alloc(4096, 0xff) : buildPage(item, list.length - index)));
+  return Buffer.concat([...built, Buffer.alloc(4096, 0xff)]);
+}
+
+t.test('whatever the pages say, opening leaves a partition that reads clean and shows the same', async (t) => {
+  let opened = 0;
+  fc.assert(
+    fc.property(pages, (list) => {
+      const flash = buildPartition(list);
+      const before = inspectNvs(flash).entries.map(({ namespace, key, value }) => ({ namespace, key, value }));
+      let store: NvsStore;
+      try {
+        store = NvsStore.open(memoryStorage(flash));
+      } catch (error) {
+        return error instanceof ImageFault && error.code !== 'STORAGE_IO';
+      }
+      opened++;
+      const order = (list: readonly { namespace: string; key: string }[]): string =>
+        JSON.stringify([...list].sort((a, b) => (a.namespace + a.key < b.namespace + b.key ? -1 : 1)));
+      const after = readNvs(flash).map(({ namespace, key, value }) => ({ namespace, key, value }));
+      store.set('new', 'value', { type: 'u8', value: 1 });
+      return order(before) === order(after) && NvsStore.open(memoryStorage(flash)).get('new', 'value') !== undefined;
+    }),
+    { numRuns: 3000 },
+  );
+  t.ok(opened > 1000);
+});
+
+t.test('a partition of another version is refused', async (t) => {
+  const flash = Buffer.alloc(0x3000, 0xff);
+  flash.writeUInt32LE(0xfffffffe, 0);
+  flash.writeUInt32LE(0, 4);
+  flash.writeUInt32LE(crcOf(flash.subarray(4, 28)), 28);
+  t.throws(() => readNvs(flash), { code: 'NVS_VERSION', seen: '0xff', expected: 'version 2 (0xfe)' });
+});
+
+t.test('a partition that is not whole pages is refused', async (t) => {
+  t.throws(() => readNvs(Buffer.alloc(0)), { code: 'NVS_SIZE' });
+  t.throws(() => readNvs(Buffer.alloc(4097, 0xff)), { code: 'NVS_SIZE' });
+});
