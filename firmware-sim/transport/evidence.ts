@@ -101,9 +101,8 @@ export function sortServiceError(status: number, body: unknown, retryAfter?: num
 /** A registration that ended with 200 but without a hub: `failed` or `disabled`. */
 export function sortFailedRegistration(state: Partial<RegistrationState> | undefined, status: string, retryAfter?: number): Failure {
   const code = typeof state?.errorCode === 'number' ? state.errorCode : undefined;
-  const detail = oneLine(
-    `registration ${status}${code === undefined ? '' : ` ${code}`}${state?.errorMessage ? `: ${state.errorMessage}` : ''}`,
-  );
+  const reason = typeof state?.errorMessage === 'string' && state.errorMessage !== '' ? `: ${state.errorMessage}` : '';
+  const detail = oneLine(`registration ${status}${code === undefined ? '' : ` ${code}`}${reason}`);
   return {
     outcome: code === undefined ? 'refused' : kindOfFailedRegistration(code),
     detail,

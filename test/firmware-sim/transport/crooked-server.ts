@@ -39,13 +39,13 @@ export class CrookedServer {
   readonly #open = new Set<object>();
   #watchers: (() => void)[] = [];
 
-  private constructor(authority: Authority, credentials: Credentials) {
+  private constructor(authority: Authority, credentials: Credentials, onlyInvited: boolean) {
     this.authority = authority;
     this.#server = createServer({
       cert: credentials.certificate,
       key: credentials.privateKey,
       requestCert: true,
-      rejectUnauthorized: false,
+      rejectUnauthorized: onlyInvited,
     });
     this.#server.on('connection', (socket) => {
       this.#open.add(socket);
@@ -58,9 +58,10 @@ export class CrookedServer {
     this.#server.on('secureConnection', (socket) => this.#welcome(socket));
   }
 
-  static async start(names = ['localhost'], addresses = ['127.0.0.1']): Promise<CrookedServer> {
+  /** @param onlyInvited refuses, in TLS, whoever shows no certificate of a CA it knows */
+  static async start(names = ['localhost'], addresses = ['127.0.0.1'], onlyInvited = false): Promise<CrookedServer> {
     const authority = await makeAuthority('Test root');
-    const server = new CrookedServer(authority, await authority.issue('Test server', { names, addresses }));
+    const server = new CrookedServer(authority, await authority.issue('Test server', { names, addresses }), onlyInvited);
     server.#server.listen(0, '127.0.0.1');
     await once(server.#server, 'listening');
     return server;

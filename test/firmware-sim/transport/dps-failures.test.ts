@@ -6,7 +6,7 @@ import { evidenceMatrix } from '@zerotouch/firmware-sim/transport/evidence-matri
 import t from 'tap';
 import { makeAuthority } from './certificates.js';
 import { CrookedServer, type Manners, quiet } from './crooked-server.js';
-import { dpsManners, endpointOf, keyIdentity, patient, ports } from './kit.js';
+import { assignment, dpsManners, endpointOf, keyIdentity, patient, ports } from './kit.js';
 
 interface Story {
   manners: Manners;
@@ -155,6 +155,15 @@ for (const client of clientNames) {
       'no packet was sent',
     );
     await Promise.all([server.empty(), elsewhere.empty()]);
+  });
+
+  t.test(`${client}: a server that ends TLS over the client certificate may mean the device, or not`, async (t) => {
+    const server = await CrookedServer.start(undefined, undefined, true);
+    t.teardown(() => server.close());
+    const request = { identity: keyIdentity(), endpoint: endpointOf(server) };
+    t.match(await ports(client).dps.register(request, () => undefined, patient()), { outcome: 'ambiguous', detail: /ALERT/ });
+    t.match(await ports(client).hub.connect({ ...request, assignment }, patient()), { outcome: 'ambiguous', detail: /ALERT/ });
+    await server.empty();
   });
 
   t.test(`${client}: a signal that is aborted already opens no socket`, async (t) => {
