@@ -1,4 +1,5 @@
-import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { dpsResponseTopic } from '@zerotouch/azure-wire/dps-mqtt';
 import type { DpsOutcome, DpsProgress, Endpoint, Failure } from '@zerotouch/firmware-sim/boot/ports';
 import { clientNames } from '@zerotouch/firmware-sim/transport/client-names';
@@ -166,6 +167,48 @@ for (const client of clientNames) {
     await server.empty();
   });
 
+  t.test(`${client}: a port that takes connections and says nothing`, async (t) => {
+    let connections = 0;
+    const silent = createServer((socket) => {
+      connections++;
+      socket.on('error', () => undefined).resume();
+    }).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const endpoint = { dpsHost: 'localhost', dpsPort: port, gateway: { host: 'localhost', port } };
+    const request = { identity: keyIdentity(), endpoint, assignment };
+    const { dps, hub } = ports(client);
+    const attempts = [
+      (signal: AbortSignal) => dps.register(request, () => undefined, signal),
+      (signal: AbortSignal) => hub.connect(request, signal),
+    ];
+    for (const attempt of attempts) {
+      const abort = new AbortController();
+      silent.once('connection', () => abort.abort());
+      t.match(await attempt(abort.signal), { outcome: 'timed-out' });
+    }
+    // Resolves only when every connection has ended.
+    silent.close();
+    await once(silent, 'close');
+    t.equal(connections, 2);
+  });
+
+  t.test(`${client}: an attempt that is called off before it gets anywhere`, async (t) => {
+    const server = await CrookedServer.start();
+    t.teardown(() => server.close());
+    const request = { identity: keyIdentity(), endpoint: endpointOf(server), assignment };
+    const { dps, hub } = ports(client);
+    const abort = new AbortController();
+    const attempts = [dps.register(request, () => undefined, abort.signal), hub.connect(request, abort.signal)];
+    abort.abort();
+    for (const outcome of await Promise.all(attempts)) t.match(outcome, { outcome: 'timed-out' });
+    const connected = await hub.connect(request, patient());
+    if (connected.outcome !== 'connected') throw new Error(connected.detail);
+    t.equal(server.guests.length, 1, 'only the one that was meant');
+    await connected.session.close();
+    await server.empty();
+  });
+
   t.test(`${client}: a signal that is aborted already opens no socket`, async (t) => {
     const server = await CrookedServer.start();
     t.teardown(() => server.close());
@@ -178,9 +221,9 @@ for (const client of clientNames) {
 /** A port on which nobody listens. */
 async function closedPort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }
