@@ -44,6 +44,8 @@ t.test('a device signs in by key, reads its twin, reports, and hears of changes'
       if (desired.$version === 2) resolve();
     });
   });
+  // The listener's subscription goes out unseen; an answer to what was asked after it shows that it stands.
+  await client.getTwin();
   const version = await cloud.hub(hub).updateDesired('dev-1', { interval: null, mode: 'eco' });
   t.equal(version, 2);
   await changed;
@@ -59,11 +61,11 @@ t.test('limits of the twin', async (t) => {
   const twin = await client.getTwin();
   const update = (patch: object) =>
     new Promise<void>((resolve, reject) => twin.properties.reported.update(patch, (error: Error) => (error ? reject(error) : resolve())));
-  await t.rejects(update({ 'a.b': 1 }), { name: 'ArgumentError' });
-  await t.rejects(update({ text: 'x'.repeat(4097) }), { name: 'ArgumentError' });
+  await t.rejects(update({ 'a.b': 1 }), { message: /holds the key "a\.b"/ });
+  await t.rejects(update({ text: 'x'.repeat(4097) }), { message: /4097 bytes/ });
   const nearlyFull = Object.fromEntries(Array.from({ length: 8 }, (_, index) => [`k${index}`, 'x'.repeat(4000)]));
   await update(nearlyFull);
-  await t.rejects(update({ more: 'x'.repeat(1000) }), { name: 'ArgumentError' });
+  await t.rejects(update({ more: 'x'.repeat(1000) }), { message: /at most 32768/ });
   t.strictSame(
     (await cloud.hub(hub).twin('dev-1')).properties.reported,
     { ...nearlyFull, $version: 2 },
