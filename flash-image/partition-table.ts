@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { hex, ImageFault, locate } from './faults.js';
-import { checkLayout, type Layout, type Partition, TABLE_OFFSET } from './layout.js';
+import { checkLayout, defaultLayout, type Layout, type Partition, TABLE_OFFSET } from './layout.js';
 
 /** Bytes of an encoded table. Source: esp-idf, gen_esp32part. */
 export const TABLE_SIZE = 0xc00;
@@ -37,7 +37,7 @@ export function encodePartitionTable(layout: Layout): Buffer {
 
 /**
  * The layout that a table tells, checked by its MD5 and by the rules of {@link checkLayout}.
- * The table does not know the chip: without `flashSize` it is the power of two that the partitions need.
+ * The table does not know the chip: without `flashSize` it is 4 MiB, or the power of two that the partitions need.
  */
 export function decodePartitionTable(bytes: Uint8Array, { flashSize }: { flashSize?: number } = {}): Layout {
   const table = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -121,7 +121,7 @@ function checkEnd(table: Buffer, end: number): void {
 }
 
 function sizeFor(partitions: readonly Partition[]): number {
-  const end = partitions.reduce((most, { offset, size }) => Math.max(most, offset + size), 1);
+  const end = partitions.reduce((most, { offset, size }) => Math.max(most, offset + size), defaultLayout.flashSize);
   return 2 ** Math.ceil(Math.log2(end));
 }
 

@@ -16,7 +16,6 @@ export interface NvsScan {
   /** Numbers of namespaces by their names. */
   readonly namespaces: ReadonlyMap<string, number>;
   readonly entries: readonly FoundEntry[];
-  /** In the order in which the repairs are to be made. */
   readonly damage: readonly Damage[];
 }
 
@@ -36,19 +35,13 @@ export function scanNvs(bytes: Uint8Array, place: Place): NvsScan {
   const items = inWritingOrder(pages, damage).flatMap((page) => page.items);
   const chunks = collectChunks(items, damage);
   const heads = collectHeads(items, chunks, partition, damage);
-  const namespaces = new Map<string, number>();
-  const names = new Map<number, string>();
-  for (const { item } of heads.values()) {
-    if (item.namespace !== NAMESPACE_OF_NAMESPACES) continue;
-    const number = partition.readUInt8(offsetOf(item) + 24);
-    namespaces.set(item.key, number);
-    names.set(number, item.key);
-  }
+  const names = collectNames(heads, partition, damage);
+  const namespaces = new Map([...names].map(([number, { key }]) => [key, number] as const));
   const entries: FoundEntry[] = [];
   const inUse = new Set<Item>();
   for (const { item, value, parts } of heads.values()) {
     if (item.namespace === NAMESPACE_OF_NAMESPACES) continue;
-    const namespace = names.get(item.namespace);
+    const namespace = names.get(item.namespace)?.key;
     if (namespace === undefined) {
       damage.push(
         erasable(item, 'NVS_NAMESPACE', 'the entry belongs to a namespace that does not exist', 'a namespace entry with its number'),
@@ -100,7 +93,7 @@ function inWritingOrder(pages: readonly PageScan[], damage: Damage[]): PageScan[
   if (freeing === undefined) return inUse;
   const newest = inUse.at(-1);
   const copy = newest?.header.kind === 'active' ? newest : undefined;
-  damage.unshift({
+  damage.push({
     code: 'NVS_PAGE_STATE',
     summary: 'the page was being moved when power was lost',
     offset: freeing.index * PAGE_SIZE,
@@ -146,6 +139,20 @@ function collectHeads(items: readonly Item[], chunks: Map<string, Item>, partiti
     heads.set(id, { item, value, parts });
   }
   return heads;
+}
+
+/** The namespaces by their numbers; of two with one number the newer counts. */
+function collectNames(heads: Map<string, Head>, partition: Buffer, damage: Damage[]): Map<number, Item> {
+  const names = new Map<number, Item>();
+  for (const { item } of heads.values()) {
+    if (item.namespace !== NAMESPACE_OF_NAMESPACES) continue;
+    const number = partition.readUInt8(offsetOf(item) + 24);
+    const older = names.get(number);
+    if (older !== undefined)
+      damage.push(erasable(older, 'NVS_NAMESPACE', 'a newer namespace has the same number', 'one namespace for a number'));
+    names.set(number, item);
+  }
+  return names;
 }
 
 /** The chunks that an index counts, in order; none when one is missing or their size is another. */

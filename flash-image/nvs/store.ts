@@ -1,6 +1,6 @@
 import { ImageFault, locate, type Place } from '../faults.js';
 import type { Storage } from '../storage.js';
-import { damageFault } from './damage.js';
+import { type Damage, damageFault } from './damage.js';
 import {
   decodeBlobIndex,
   decodeBody,
@@ -74,8 +74,7 @@ export class NvsStore {
       const scan = scanNvs(storage.read(0, storage.size), place);
       checkUsable(scan, place);
       const pages = new Pages(storage, place, scan.pages);
-      const move = scan.damage.find(({ repair }) => repair.kind === 'redo-move');
-      const due = move === undefined ? scan.damage.filter(({ repair }) => repair.kind !== 'none') : [move];
+      const due = dueRepairs(scan);
       if (round === 0)
         repairs.push(...scan.damage.filter(({ repair }) => repair.kind === 'none').map((damage) => damageFault(damage, place)));
       if (due.length === 0) {
@@ -233,6 +232,12 @@ export class NvsStore {
     this.#pages.erase(head);
     for (const chunk of chunks) this.#pages.erase(chunk);
   }
+}
+
+/** A page is moved only once all entries are put right: a move makes its entries the newest, and a stale one would win. */
+function dueRepairs({ damage }: NvsScan): Damage[] {
+  const due = damage.filter(({ repair }) => repair.kind !== 'none' && repair.kind !== 'redo-move');
+  return due.length > 0 ? due : damage.filter(({ repair }) => repair.kind === 'redo-move');
 }
 
 function idOf(namespace: string, key: string): string {

@@ -10,7 +10,7 @@ import { firstCertificate, golden, nvsEntries } from './support/golden.js';
 /** What golden/partitions.csv says. */
 const keys: Partition = { name: 'nvs_keys', type: 1, subtype: 4, offset: 0xf000, size: 0x1000, encrypted: true, readOnly: false };
 const [certificates, ...others] = defaultLayout.partitions;
-const layout: Layout = { flashSize: 0x200000, partitions: certificates === undefined ? [] : [certificates, keys, ...others] };
+const layout: Layout = { flashSize: 0x400000, partitions: certificates === undefined ? [] : [certificates, keys, ...others] };
 
 t.test('the partition table is the one that gen_esp32part makes', async (t) => {
   t.ok(encodePartitionTable(layout).equals(golden('partitions.bin')));
