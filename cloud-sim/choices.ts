@@ -1,6 +1,6 @@
 /**
- * Every decision of the local cloud where no source says what Azure does: what was chosen, and why. The code reads its value from
- * here, so that the list cannot drift from the behaviour.
+ * Every decision of the local cloud where no source says what Azure does: what was chosen, and why. A choice that is a number, a code
+ * or an error is read from here by the code; one in words is carried out where its name says.
  */
 
 import { dpsErrors, hubErrors } from '@zerotouch/azure-wire/errors';

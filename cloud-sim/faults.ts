@@ -1,6 +1,6 @@
 import { Fault } from '@zerotouch/foundation/fault';
 
-/** Codes of the errors that the local cloud throws at whoever runs it (never at a device: see {@link Reason}). */
+/** Codes of the errors that the local cloud throws at whoever runs it (a device gets a wire answer and leaves a reason). */
 export type CloudFaultCode =
   | 'BAD_ENROLMENT'
   | 'BAD_OPTIONS'

@@ -125,6 +125,22 @@ t.test('a device signs in by the certificate it registered with, and by no other
   await again.close();
 });
 
+t.test('a certificate is good within its validity only, at the hub too', async (t) => {
+  const clock = new ManualClock(Date.now());
+  const cloud = await cloudFor(t, { clock });
+  const line = await makeAuthority('Line 7');
+  await cloud.enrolments.putCertificate(await prove('line-7', line));
+  await cloud.enrolments.putGroup({
+    enrollmentGroupId: 'line-7',
+    attestation: { type: 'x509', x509: { caReferences: { primary: 'line-7' } } },
+  });
+  const leaf = await issue(line, 'dev-1');
+  const { assignedHub } = await register(cloud, 'dev-1', { leaf });
+  clock.advance(2 * 365 * 86_400_000);
+  await t.rejects(signIn(cloud, assignedHub, 'dev-1', { leaf }), { name: 'UnauthorizedError' });
+  t.match(await lastAttempt(cloud, 'dev-1'), { service: 'hub', wire: { connack: 5 }, reason: { rule: 'x509-expired' } });
+});
+
 t.test('strangers and wrong keys are not let in', async (t) => {
   const cloud = await cloudFor(t);
   const { hub, key: deviceKey } = await provisioned(cloud, 'dev-1');

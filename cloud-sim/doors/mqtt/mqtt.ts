@@ -76,7 +76,7 @@ export function mqttReceptionist({ dps, hubs, journal }: MqttServices): Receptio
     const seen = typeof fault.seen === 'string' ? { seen: fault.seen.slice(0, 300) } : {};
     const expected = fault.expected === undefined ? {} : { expected: fault.expected };
     const reason: Reason = { rule: 'user-name', text: fault.message.slice(0, 500), ...seen, ...expected };
-    const returnCode = dpsChoices.malformedUserName.value;
+    const returnCode = (service === 'dps' ? dpsChoices : hubChoices).malformedUserName.value;
     await journal.attempt({ service, host, id: clientId.slice(0, 128), outcome: 'refused', wire: { connack: returnCode }, reason });
     return { returnCode, cause: reason.text };
   }
