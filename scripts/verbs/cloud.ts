@@ -18,6 +18,9 @@ interface CloudVerbOptions {
   printHosts?: boolean;
 }
 
+/** Every door listens on the loopback address; the listener's certificate carries this name beside the real ones. */
+const LOCAL_HOST = 'localhost';
+
 /** `zerotouch cloud`: the local Azure, until it is ended. */
 export const addCloud: AddVerb = (program, run) => {
   program
@@ -109,7 +112,8 @@ async function readEnrolments(dir: string): Promise<{ where: string; file: Enrol
 function stateOf(cloud: Cloud, ca: string): CloudState {
   return {
     ready: true,
-    dps: { ...cloud.dps, amqpPort: null, httpsPort: null, serviceConnectionString: null },
+    // Where it is reached, not its own name: a client that knows nothing of us needs no line in /etc/hosts for this one.
+    dps: { ...cloud.dps, host: LOCAL_HOST, amqpPort: null, httpsPort: null, serviceConnectionString: null },
     hubs: cloud.hubs.map(({ host, region, subscription, connectionString }) => ({ host, region, subscription, connectionString })),
     arm: { endpoint: null },
     ca,

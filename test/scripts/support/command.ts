@@ -1,0 +1,64 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const shim = fileURLToPath(new URL('../../../../scripts/zerotouch.mjs', import.meta.url));
+
+/** How a run of the command ended. */
+export interface Ended {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** A JSON line of the command; tests look into it by path. */
+export type Line = Record<string, unknown>;
+
+/** Starts the real command, as a user would, in the folder given. */
+export function start(cwd: string, ...args: string[]): ChildProcess {
+  return spawn(process.execPath, [shim, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+/** Runs the command to its end. */
+export function run(cwd: string, ...args: string[]): Promise<Ended> {
+  return ending(start(cwd, ...args));
+}
+
+/** What a process says until it ends. */
+export async function ending(child: ChildProcess): Promise<Ended> {
+  let stdout = '';
+  let stderr = '';
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, stdout, stderr };
+}
+
+/** The JSON lines of a text; anything that is no JSON object fails the test. */
+export function jsonLines(text: string): Line[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Line);
+}
+
+/** The result of a run with `--json`. */
+export function lastLine({ stdout }: Ended): Line {
+  return jsonLines(stdout).at(-1) ?? {};
+}
+
+/** Resolves with the first line on stdout; rejects when the process ends without one. */
+export async function firstLine(child: ChildProcess): Promise<string> {
+  if (child.stdout === null) throw new Error('the process has no stdout');
+  const lines = createInterface(child.stdout);
+  const silent = once(child, 'exit').then(([code]) => {
+    throw new Error(`ended with ${code} before it said anything`);
+  });
+  const [line] = (await Promise.race([once(lines, 'line'), silent])) as [string];
+  return line;
+}
