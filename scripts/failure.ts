@@ -1,4 +1,4 @@
-import { isFault } from '@zerotouch/foundation/fault';
+import { Fault, isFault } from '@zerotouch/foundation/fault';
 
 /** Exit codes of the command; the whole contract. */
 export const EXIT = {
@@ -59,6 +59,18 @@ export function explain(error: unknown, debug: boolean): string {
   const message = error instanceof Error ? error.message : String(error);
   const line = `zerotouch: ${message.trim().replace(/\s*[\r\n]+\s*/g, ' ') || 'failed without a message; run it again with --debug'}`;
   return debug && error instanceof Error ? `${line}\n${traceOf(error)}` : line;
+}
+
+/**
+ * Does something with the contents of a file, and names the file in every fault that comes of it: readers of contents know the place in them,
+ * not where they came from.
+ */
+export async function inFile<T>(path: string, act: () => T | Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (cause) {
+    throw isFault(cause) ? new Fault(cause.code, cause.message, { where: path, cause }) : cause;
+  }
 }
 
 function traceOf(error: Error): string {

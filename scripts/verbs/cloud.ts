@@ -7,6 +7,7 @@ import { CLOUD_FILE } from '@zerotouch/firmware-sim/runtime/cloud-file';
 import { Fault } from '@zerotouch/foundation/fault';
 import { Option } from 'commander';
 import { tellEvents } from '../cloud-events.js';
+import { inFile } from '../failure.js';
 import { aborted } from '../interruption.js';
 import type { AddVerb, Job } from '../job.js';
 import { parsePort } from '../options.js';
@@ -55,7 +56,7 @@ async function runCloud({ enrollments, mqttPort }: CloudVerbOptions, job: Job): 
   const { startCloud } = await import('@zerotouch/cloud-sim/cloud');
   await using cloud = await startCloud({ mqttPort });
   const imports = [];
-  for (const { file, where } of batches) imports.push({ where, summary: await cloud.import(file) });
+  for (const { file, where } of batches) imports.push({ where, summary: await inFile(where, () => cloud.import(file)) });
 
   const caFile = resolve(dirname(CLOUD_FILE), 'ca.pem');
   const state = stateOf(cloud, caFile);
@@ -70,7 +71,7 @@ async function runCloud({ enrollments, mqttPort }: CloudVerbOptions, job: Job): 
     const { created, updated, unchanged, certificates } = summary;
     job.output.event(
       { event: 'imported', from: where, ...summary },
-      `${where}: batch ${summary.batch}, ${created + updated + unchanged} enrolments, ${certificates} CA certificates`,
+      `${where}: batch ${summary.batch}; enrolments: ${created + updated + unchanged}, CA certificates: ${certificates}`,
     );
   }
   const counts = tellEvents(cloud.events, job.output);
@@ -78,7 +79,7 @@ async function runCloud({ enrollments, mqttPort }: CloudVerbOptions, job: Job): 
   await cloud.close();
   job.output.result(
     { ended: true, ...counts },
-    `Ended. ${counts.registered} registrations, ${counts.connected} sign-ins, ${counts.refused} refusals.`,
+    `Ended. Registrations: ${counts.registered}, sign-ins: ${counts.connected}, refusals: ${counts.refused}.`,
   );
   return undefined;
 }

@@ -1,5 +1,5 @@
 import type { InspectedImage } from '@zerotouch/flash-image/inspect';
-import { Fault, isFault } from '@zerotouch/foundation/fault';
+import { inFile } from '../failure.js';
 import { imageTree, treeWords } from '../image-tree.js';
 import type { AddVerb, Job } from '../job.js';
 
@@ -29,10 +29,7 @@ async function read(path: string): Promise<InspectedImage> {
   const { inspectImage } = await import('@zerotouch/flash-image/inspect');
   const storage = fileStorage(path, { readOnly: true });
   try {
-    return inspectImage(storage);
-  } catch (cause) {
-    // The reader knows partition and offset, not which file they are in.
-    throw isFault(cause) ? new Fault(cause.code, cause.message, { where: path, cause }) : cause;
+    return await inFile(path, () => inspectImage(storage));
   } finally {
     storage.close();
   }

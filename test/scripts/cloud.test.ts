@@ -138,7 +138,7 @@ t.test('enrolments that cannot be used end the cloud before it is ready', async 
     const { code, stdout, stderr } = await run(dir, 'cloud', '--enrollments', name);
     t.equal(code, 2, name);
     t.equal(stdout, '', name);
-    t.match(stderr, /^zerotouch: [^\n]+\n$/, name);
+    t.match(stderr, new RegExp(`^zerotouch: ${name}/enrolments\\.json: [^\\n]+\\n$`), name);
     t.notOk(existsSync(join(dir, '.zerotouch')), name);
   }
 });
