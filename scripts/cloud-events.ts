@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import type { CloudEvents } from '@zerotouch/cloud-sim/events';
 import type { Attempt, WireAnswer } from '@zerotouch/cloud-sim/reasons';
-import type { Output } from './output.js';
+import type { Output } from '@zerotouch/foundation/command/output';
 
 /** How often each thing happened since the cloud was ready. */
 export type CloudCounts = Record<keyof CloudEvents, number>;

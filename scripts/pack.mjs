@@ -35,7 +35,7 @@ const packages = [
     room: 'firmware-sim',
     description: 'A device that finds its Azure IoT hub by itself: boots a zerotouch flash image, on a Raspberry Pi or anywhere.',
     readme: 'firmware-sim/README.md',
-    command: 'firmware-sim/build/runtime/main',
+    command: 'firmware-sim/build/zerotouch-device',
     doors: { '.': 'firmware-sim/build/runtime/power-on' },
   },
 ];

@@ -5,4 +5,4 @@ import { makeReady } from '../../scripts/ready.mjs';
 
 makeReady('firmware-sim');
 // biome-ignore lint/style/noRestrictedImports: this is the one place where the source meets its own build.
-await import('../build/runtime/main.js');
+await import('../build/zerotouch-device.js');

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { systemClock } from '@zerotouch/foundation/clock';
+import { EXIT, type ExitCode } from '@zerotouch/foundation/command/failure';
 import { systemEntropy } from '@zerotouch/foundation/entropy';
 import { Fault } from '@zerotouch/foundation/fault';
 import type { BurnEvent, BurnSummary } from '@zerotouch/manufacturing/batch';
-import { EXIT, type ExitCode } from '../failure.js';
 import type { AddVerb, Job } from '../job.js';
 
 /** `zerotouch burn SPEC --out DIR`: manufactures a batch. */

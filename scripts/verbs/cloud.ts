@@ -4,11 +4,11 @@ import { ENROLMENT_FILE, type EnrolmentFile } from '@zerotouch/azure-wire/enrolm
 import { GLOBAL_DPS_HOST } from '@zerotouch/azure-wire/ids';
 import type { Cloud } from '@zerotouch/cloud-sim/cloud';
 import { CLOUD_FILE } from '@zerotouch/firmware-sim/runtime/cloud-file';
+import { inFile } from '@zerotouch/foundation/command/failure';
+import { aborted } from '@zerotouch/foundation/command/interruption';
 import { Fault } from '@zerotouch/foundation/fault';
 import { Option } from 'commander';
 import { tellEvents } from '../cloud-events.js';
-import { inFile } from '../failure.js';
-import { aborted } from '../interruption.js';
 import type { AddVerb, Job } from '../job.js';
 import { parsePort } from '../options.js';
 import { type CloudState, refuseLiveCloud, removeState, writePrivately, writeState } from '../state-file.js';

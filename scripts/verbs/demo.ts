@@ -5,12 +5,12 @@ import { join, resolve } from 'node:path';
 import type { EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
 import { ENROLMENT_FILE } from '@zerotouch/azure-wire/enrolment';
 import { systemClock } from '@zerotouch/foundation/clock';
+import { EXIT, type ExitCode } from '@zerotouch/foundation/command/failure';
 import { systemEntropy } from '@zerotouch/foundation/entropy';
 import { Fault } from '@zerotouch/foundation/fault';
 import Table from 'cli-table3';
 import { InvalidArgumentError, Option } from 'commander';
 import { bootAll, type DeviceStory, demoSpec } from '../demo/story.js';
-import { EXIT, type ExitCode } from '../failure.js';
 import type { AddVerb, Job } from '../job.js';
 
 /** The most devices one process boots at once: each takes a socket at both ends. */

@@ -1,5 +1,5 @@
 import type { InspectedImage } from '@zerotouch/flash-image/inspect';
-import { inFile } from '../failure.js';
+import { inFile } from '@zerotouch/foundation/command/failure';
 import { imageTree, treeWords } from '../image-tree.js';
 import type { AddVerb, Job } from '../job.js';
 

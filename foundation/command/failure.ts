@@ -1,6 +1,6 @@
-import { Fault, isFault } from '@zerotouch/foundation/fault';
+import { Fault, isFault } from '../fault.js';
 
-/** Exit codes of the command; the whole contract. */
+/** Exit codes of our commands; the whole contract. */
 export const EXIT = {
   done: 0,
   /** The work ran and found failures; or something broke that is nobody's input. */
@@ -15,7 +15,7 @@ export const EXIT = {
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-/** Codes of faults that no better input would have prevented: the work itself went wrong. Every other fault is bad input. */
+/** Codes of faults, of whatever room, that no better input would have prevented: the work itself went wrong. Every other fault is bad input. */
 const WORK_FAILED = new Set<string>(['READ_BACK', 'BOOT_REFUSED']);
 
 /** Faults and system errors that say "nobody answered". */
@@ -54,10 +54,10 @@ export function exitCodeOf(error: unknown): ExitCode {
   return isFault(error) || USERS_OWN.has(code) ? EXIT.badInput : EXIT.failed;
 }
 
-/** What to print about an error: one line, or the whole of it with `--debug`. */
-export function explain(error: unknown, debug: boolean): string {
+/** What the command `name` prints about an error: one line, or the whole of it with `--debug`. */
+export function explain(name: string, error: unknown, debug: boolean): string {
   const message = error instanceof Error ? error.message : String(error);
-  const line = `zerotouch: ${message.trim().replace(/\s*[\r\n]+\s*/g, ' ') || 'failed without a message; run it again with --debug'}`;
+  const line = `${name}: ${message.trim().replace(/\s*[\r\n]+\s*/g, ' ') || 'failed without a message; run it again with --debug'}`;
   return debug && error instanceof Error ? `${line}\n${traceOf(error)}` : line;
 }
 

@@ -1,6 +1,6 @@
+import { EXIT, exitCodeOf, explain, inFile } from '@zerotouch/foundation/command/failure';
+import { createOutput } from '@zerotouch/foundation/command/output';
 import { Fault } from '@zerotouch/foundation/fault';
-import { EXIT, exitCodeOf, explain, inFile } from '@zerotouch/scripts/failure';
-import { createOutput } from '@zerotouch/scripts/output';
 import t from 'tap';
 
 const system = (code: string) => Object.assign(new Error(`${code}: it went wrong`), { code });
@@ -25,15 +25,15 @@ t.test('every kind of failure has its exit code', async (t) => {
 
 t.test('an explanation is one line, whatever the error says', async (t) => {
   for (const error of [new Error('two\n  lines\r\n'), new Error(''), 'text\nof two', undefined, new Fault('X', 'a\nb')]) {
-    t.match(explain(error, false), /^zerotouch: [^\r\n]+$/);
+    t.match(explain('zerotouch', error, false), /^zerotouch: [^\r\n]+$/);
   }
-  t.equal(explain(new Error('two\n  lines'), false), 'zerotouch: two lines');
+  t.equal(explain('zerotouch', new Error('two\n  lines'), false), 'zerotouch: two lines');
 });
 
 t.test('--debug adds the stack and the causes', async (t) => {
   const error = new Fault('X', 'above', { cause: new Error('beneath') });
-  t.match(explain(error, true), /^zerotouch: above\nFault: above\n {4}at .*\ncaused by: Error: beneath\n {4}at /s);
-  t.equal(explain('no error', true), 'zerotouch: no error');
+  t.match(explain('zerotouch', error, true), /^zerotouch: above\nFault: above\n {4}at .*\ncaused by: Error: beneath\n {4}at /s);
+  t.equal(explain('zerotouch', 'no error', true), 'zerotouch: no error');
 });
 
 t.test('a fault in a file names the file, and keeps its code; other errors pass as they are', async (t) => {

@@ -1,0 +1,114 @@
+import { EXIT, type ExitCode, exitCodeOf, explain } from './failure.js';
+import { type Interrupted, listenForInterruption } from './interruption.js';
+import { createOutput, type Output } from './output.js';
+
+/** A command line as commander builds it, as far as the frame needs it. */
+export interface CommandLine {
+  readonly commands: readonly { name(): string }[];
+  name(): string;
+  option(flags: string, description: string): this;
+  opts(): CommonOptions;
+  configureOutput(output: { writeErr(text: string): void }): this;
+  exitOverride(): this;
+  parseAsync(): Promise<unknown>;
+}
+
+/** What every piece of work is handed. */
+export interface Task {
+  readonly output: Output;
+  /** Aborted by Ctrl-C. Work that then returns in good order need not look at the reason. */
+  readonly signal: AbortSignal;
+  /** `--quiet`: say nothing on stderr but failures. */
+  readonly quiet: boolean;
+}
+
+/** Resolves to nothing when the work is done, to another code when it ran and found failures. */
+export type Work<Given = Task> = (given: Given) => Promise<ExitCode | undefined>;
+
+interface CommonOptions {
+  json?: boolean;
+  quiet?: boolean;
+  debug?: boolean;
+}
+
+/**
+ * What all our commands have in common: `--json`, `--quiet`, `--debug`, every failure as one line on stderr, the exit codes, Ctrl-C.
+ * Made before the command line gets its verbs, because they inherit from it.
+ */
+export class CommandFrame {
+  #exitCode: ExitCode = EXIT.done;
+  readonly #line: CommandLine;
+
+  constructor(line: CommandLine) {
+    this.#line = line
+      .option('--json', 'one JSON object a line on stdout; the last line is the result')
+      .option('--quiet', 'no progress on stderr')
+      .option('--debug', 'show where a failure came from')
+      .configureOutput({ writeErr: () => {} })
+      .exitOverride();
+  }
+
+  /** Runs a piece of work, prints its failure, keeps its exit code. Never rejects. */
+  async run(work: Work): Promise<void> {
+    const { json = false, quiet = false, debug = false } = this.#line.opts();
+    const signal = listenForInterruption();
+    const output = createOutput(json, (text) => process.stdout.write(text));
+    try {
+      this.#exitCode = (await work({ output, signal, quiet })) ?? EXIT.done;
+      // Work that ends in good order after SIGTERM did what it was asked; Ctrl-C always shows.
+      if (signal.aborted && (signal.reason as Interrupted).signalName === 'SIGINT') this.#exitCode = EXIT.interrupted;
+    } catch (error) {
+      this.#exitCode = signal.aborted ? EXIT.interrupted : exitCodeOf(error);
+      if (!signal.aborted || debug) process.stderr.write(`${explain(this.#line.name(), error, debug)}\n`);
+    }
+  }
+
+  /** Parses the process's arguments, runs what they ask for, and ends the process. */
+  async main(): Promise<never> {
+    process.on('uncaughtException', (error) => {
+      process.stderr.write(`${explain(this.#line.name(), error, process.argv.includes('--debug'))}\n`);
+      process.exit(EXIT.failed);
+    });
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+      // The reader has gone (`zerotouch inspect IMAGE | head -1`): that is no failure of ours, but nobody is left to work for.
+      process.exit(error.code === 'EPIPE' ? EXIT.done : EXIT.failed);
+    });
+    try {
+      await this.#line.parseAsync();
+    } catch (error) {
+      if (!isUsageError(error)) throw error;
+      if (error.exitCode !== 0) {
+        this.#exitCode = EXIT.badInput;
+        process.stderr.write(`${this.#usageLine(error)}\n`);
+      }
+    }
+    // What the work left open (a socket of an SDK that keeps no books) must not keep the process alive; what was written must get out first.
+    await new Promise((written) => process.stdout.write('', written));
+    process.exit(this.#exitCode);
+  }
+
+  #usageLine({ code, message }: UsageError): string {
+    const name = this.#line.name();
+    const verbs = this.#line.commands.map((command) => command.name());
+    const help = `no verb given; expected one of ${verbs.join(', ')}`;
+    const what =
+      code === 'commander.help'
+        ? help
+        : message
+            .replace(/^error: /, '')
+            .replace(/\.$/, '')
+            .replace(/\s*\n\s*/g, ' ');
+    const verb = verbs.find((candidate) => process.argv.includes(candidate));
+    return `${name}: ${what}; see ${name} ${verb === undefined ? '' : `${verb} `}--help`;
+  }
+}
+
+/** Commander's own error; help and version come as one, too, with exit code 0. */
+interface UsageError extends Error {
+  code: string;
+  exitCode: number;
+}
+
+function isUsageError(error: unknown): error is UsageError {
+  return error instanceof Error && 'exitCode' in error && 'code' in error && String(error.code).startsWith('commander.');
+}
