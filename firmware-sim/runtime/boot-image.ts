@@ -5,6 +5,7 @@ import type { Endpoint } from '../boot/ports.js';
 import type { Identity } from '../identity/identity.js';
 import { type ClientName, clientNames } from '../transport/client-names.js';
 import { CLOUD_FILE, readCloudFile } from './cloud-file.js';
+import { Deadline } from './deadline.js';
 import type { Device } from './device.js';
 import { BootFault } from './faults.js';
 
@@ -63,7 +64,7 @@ export interface BootOutput {
 export async function bootImage(path: string, options: BootOptions, output: BootOutput, signal: AbortSignal): Promise<void> {
   const endpoint = chooseEndpoint(options);
   const timeout = options.timeout ?? (options.once === true ? ONCE_TIMEOUT_S : undefined);
-  const limit = timeout === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(timeout * 1000)]);
+  using limit = new Deadline(signal, timeout === undefined ? undefined : timeout * 1000);
   // Only now: Microsoft's clients take a while to load, and `--help` does not need them.
   const { powerOn } = await import('./power-on.js');
   let powered: Device | undefined;
@@ -72,7 +73,7 @@ export async function bootImage(path: string, options: BootOptions, output: Boot
       flash: path,
       client: options.client,
       endpoint,
-      signal: limit,
+      signal: limit.signal,
       giveUpWhenRefused: options.once === true,
       watch: (watched) => {
         powered = watched;

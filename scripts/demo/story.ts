@@ -1,4 +1,5 @@
 import type { Cloud } from '@zerotouch/cloud-sim/cloud';
+import { Deadline } from '@zerotouch/firmware-sim/runtime/deadline';
 import type { ClientName, Device } from '@zerotouch/firmware-sim/runtime/power-on';
 
 /** How one device of the demo ended. */
@@ -45,13 +46,13 @@ export async function bootAll(
     images.map(async ({ registrationId, path }, index) => {
       // Every other device speaks through our own client: the two must be told apart by nothing but this line.
       const client: ClientName = index % 2 === 0 ? 'sdk' : 'wire';
-      const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+      using limit = new Deadline(signal, timeoutMs);
       try {
         const device = await powerOn({
           flash: path,
           client,
           endpoint,
-          signal: limit,
+          signal: limit.signal,
           giveUpWhenRefused: true,
           watch: (watched) => watch(watched, registrationId),
         });
