@@ -20,11 +20,11 @@ try {
   const [zerotouch, device] = tarballs.map((tarball) => install(tarball));
 
   const spec = join(place, 'batch.json');
-  const groups = ['x509', 'symmetric-key'].map((attestation) => ({
+  const groups = ['x509', 'symmetric-key'].map((attestation, index) => ({
     attestation,
     enrolmentGroup: `packed-${attestation}`,
     registrationId: `${attestation}-{serial}`,
-    serial: { count: 1, digits: 1 },
+    serial: { start: index + 1, count: 1, digits: 1 },
     initialTwin: { desired: { interval: 7 } },
   }));
   writeFileSync(spec, JSON.stringify({ version: 1, batch: 'packed', groups }));
