@@ -160,21 +160,20 @@ t.test('desired changes are applied, kept and reported with the version they ans
   await bench.untilInTime(() => bench.session.reports.length === 2);
   t.strictSame(driver.applied, { version: 2, values: { interval: 5, mode: 'eco' } });
 
-  t.test('an older version is not applied again', async (t) => {
+  await t.test('an older version is not applied again', async (t) => {
     bench.session.push({ $version: 2, interval: 99 });
-    t.equal(driver.machine.config, 'reporting');
     await bench.untilInTime(() => driver.machine.config === 'settled');
     t.equal(driver.applied?.values.interval, 5);
   });
 
-  t.test('a version that skips one makes the device read the whole twin', async (t) => {
+  await t.test('a version that skips one makes the device read the whole twin', async (t) => {
     bench.session.desired = { ...bench.session.desired, missed: true };
     bench.session.push({ $version: 4, interval: 6 });
     await bench.untilInTime(() => bench.session.reports.length === 3);
     t.strictSame(driver.applied, { version: 4, values: { interval: 6, mode: 'eco', missed: true } });
   });
 
-  t.test('changes that come while one is carried out are not lost', async (t) => {
+  await t.test('changes that come while one is carried out are not lost', async (t) => {
     await bench.untilInTime(() => driver.machine.config === 'settled');
     bench.session.push({ $version: 5, interval: 1 });
     bench.session.push({ $version: 6, interval: 2 });
