@@ -24,9 +24,8 @@ export interface PowerOnOptions extends DeviceOptions {
  */
 export async function powerOn({ signal, giveUpWhenRefused = false, watch, ...options }: PowerOnOptions): Promise<Device> {
   const device = new Device(options);
-  watch?.(device);
   try {
-    await running(device, giveUpWhenRefused, signal);
+    await running(device, giveUpWhenRefused, signal, watch);
     return device;
   } catch (error) {
     await device.stop();
@@ -34,7 +33,12 @@ export async function powerOn({ signal, giveUpWhenRefused = false, watch, ...opt
   }
 }
 
-async function running(device: Device, giveUpWhenRefused: boolean, signal: AbortSignal | undefined): Promise<void> {
+async function running(
+  device: Device,
+  giveUpWhenRefused: boolean,
+  signal: AbortSignal | undefined,
+  watch: PowerOnOptions['watch'],
+): Promise<void> {
   let lastFailure: { during: string; failure: Failure } | undefined;
   let lastFault: Error | undefined;
   const ended = new AbortController();
@@ -56,6 +60,8 @@ async function running(device: Device, giveUpWhenRefused: boolean, signal: Abort
       listen('state', ({ table, state }) => {
         if (giveUpWhenRefused && table === 'assignment' && state === 'refused') reject(gaveUp(device, lastFailure));
       });
+      // After our own listeners: a watcher that ends the attempt in its listener is told the failure that it saw.
+      watch?.(device);
       const aborted = () => reject(gaveUp(device, lastFailure));
       signal?.addEventListener('abort', aborted, { once: true, signal: ended.signal });
       if (signal?.aborted === true) aborted();

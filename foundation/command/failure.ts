@@ -21,6 +21,7 @@ const WORK_FAILED = new Set<string>(['READ_BACK', 'BOOT_REFUSED']);
 /** Faults and system errors that say "nobody answered". */
 const NO_ANSWER = new Set<string>([
   'BOOT_UNREACHABLE',
+  'NO_LOCAL_CLOUD',
   'ECONNREFUSED',
   'ECONNRESET',
   'EHOSTUNREACH',
