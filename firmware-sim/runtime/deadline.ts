@@ -4,13 +4,14 @@
  */
 export class Deadline implements Disposable {
   readonly #controller = new AbortController();
+  readonly #parent: AbortSignal;
   readonly #timer: NodeJS.Timeout | undefined;
 
   /** @param ms milliseconds; absent: only `parent` ends it */
   constructor(parent: AbortSignal, ms?: number) {
-    const end = () => this.#controller.abort(parent.reason);
-    if (parent.aborted) end();
-    else parent.addEventListener('abort', end, { once: true, signal: this.#controller.signal });
+    this.#parent = parent;
+    if (parent.aborted) this.#end();
+    else parent.addEventListener('abort', this.#end, { once: true });
     this.#timer = ms === undefined ? undefined : setTimeout(() => this.#controller.abort(new Error(`no result after ${ms} ms`)), ms);
   }
 
@@ -20,5 +21,8 @@ export class Deadline implements Disposable {
 
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
+    this.#parent.removeEventListener('abort', this.#end);
   }
+
+  readonly #end = (): void => this.#controller.abort(this.#parent.reason);
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Cloud } from '@zerotouch/cloud-sim/cloud';
 import { Deadline } from '@zerotouch/firmware-sim/runtime/deadline';
 import type { ClientName, Device } from '@zerotouch/firmware-sim/runtime/power-on';
@@ -42,11 +43,13 @@ export async function bootAll(
   const { powerOn } = await import('@zerotouch/firmware-sim/runtime/power-on');
   const { host, port } = { host: 'localhost', port: cloud.dps.mqttPort };
   const endpoint = { dpsHost: host, dpsPort: port, gateway: { host, port }, ca: cloud.ca };
-  return Promise.all(
+  using limit = new Deadline(signal, timeoutMs);
+  // Every device listens to it, and there are as many as the user asks for.
+  setMaxListeners(0, limit.signal);
+  return await Promise.all(
     images.map(async ({ registrationId, path }, index) => {
       // Every other device speaks through our own client: the two must be told apart by nothing but this line.
       const client: ClientName = index % 2 === 0 ? 'sdk' : 'wire';
-      using limit = new Deadline(signal, timeoutMs);
       try {
         const device = await powerOn({
           flash: path,

@@ -72,6 +72,7 @@ async function demo({ devices: count, out: wanted }: { devices: number; out?: st
     signal,
     watch: (device, registrationId) => {
       device.on('state', ({ state, ms }) => {
+        if (state === 'off') return;
         const where = state === 'connecting' || state === 'running' ? `  ${device.hub}` : '';
         output.event({ device: registrationId, state, ms, hub: device.hub }, `   ${registrationId}  ${state}${where}`);
       });
