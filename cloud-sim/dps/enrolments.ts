@@ -13,6 +13,9 @@ import { readAuthority, verifyPossession } from './possession.js';
 /** What a write did. */
 export type Written = 'created' | 'updated' | 'unchanged';
 
+/** What must hold of the enrolment that is there, besides the etag that the written one may carry. */
+export type WriteCondition = 'absent' | 'present';
+
 type Enrolment = EnrolmentGroup | IndividualEnrolment;
 
 /** The enrolments and CA certificates of DPS: what is written is checked and completed here. */
@@ -27,17 +30,20 @@ export class Enrolments {
     this.#entropy = entropy;
   }
 
-  /** @throws CloudFault BAD_ENROLMENT, NOT_SERVED, CERTIFICATE_UNREADABLE, CERTIFICATE_UNPROVED, CERTIFICATE_UNKNOWN, ETAG_MISMATCH */
-  async putGroup(value: EnrolmentGroup): Promise<{ written: Written; enrolment: EnrolmentGroup }> {
+  /** @throws CloudFault BAD_ENROLMENT, NOT_SERVED, CERTIFICATE_UNREADABLE, CERTIFICATE_UNPROVED, CERTIFICATE_UNKNOWN, ETAG_MISMATCH, ENROLMENT_EXISTS, UNKNOWN_ENROLMENT */
+  async putGroup(value: EnrolmentGroup, condition?: WriteCondition): Promise<{ written: Written; enrolment: EnrolmentGroup }> {
     const group = this.checkGroup(value);
     await this.#checkReferences(group);
-    return this.#put(this.#store.groups, group.enrollmentGroupId, group);
+    return this.#put(this.#store.groups, group.enrollmentGroupId, group, condition);
   }
 
-  /** @throws CloudFault BAD_ENROLMENT, NOT_SERVED, CERTIFICATE_UNREADABLE, ETAG_MISMATCH */
-  async putIndividual(value: IndividualEnrolment): Promise<{ written: Written; enrolment: IndividualEnrolment }> {
+  /** @throws CloudFault BAD_ENROLMENT, NOT_SERVED, CERTIFICATE_UNREADABLE, ETAG_MISMATCH, ENROLMENT_EXISTS, UNKNOWN_ENROLMENT */
+  async putIndividual(
+    value: IndividualEnrolment,
+    condition?: WriteCondition,
+  ): Promise<{ written: Written; enrolment: IndividualEnrolment }> {
     const individual = this.checkIndividual(value);
-    return this.#put(this.#store.individuals, canonicalRegistrationId(individual.registrationId), individual);
+    return this.#put(this.#store.individuals, canonicalRegistrationId(individual.registrationId), individual, condition);
   }
 
   /** A group with everything checked that needs no store. */
@@ -84,11 +90,13 @@ export class Enrolments {
     table: Store['groups'] | Store['individuals'],
     key: string,
     value: T,
+    condition: WriteCondition | undefined,
   ): Promise<{ written: Written; enrolment: T }> {
     const now = timestampUtc(this.#clock.now());
     const fresh = etag(this.#entropy);
     let written: Written = 'created';
     const update = (current: Enrolment | undefined): Enrolment => {
+      checkCondition(condition, key, current);
       if (value.etag !== undefined && value.etag !== current?.etag) {
         throw new CloudFault('ETAG_MISMATCH', 'the enrolment has changed since it was read', {
           where: key,
@@ -120,6 +128,18 @@ export class Enrolments {
         secondaryKey: attestation.symmetricKey.secondaryKey ?? kept.secondaryKey ?? generatedKey(this.#entropy),
       },
     };
+  }
+}
+
+function checkCondition(condition: WriteCondition | undefined, key: string, current: Enrolment | undefined): void {
+  if (condition === 'absent' && current !== undefined) {
+    throw new CloudFault('ENROLMENT_EXISTS', 'there is such an enrolment already', {
+      where: key,
+      remedy: 'read it and write it with its etag, or with * to overwrite it',
+    });
+  }
+  if (condition === 'present' && current === undefined) {
+    throw new CloudFault('UNKNOWN_ENROLMENT', 'there is no such enrolment', { where: key });
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Attempt } from '../reasons.js';
-import type { AttemptLog, Store, Table } from './store.js';
+import { type AttemptLog, groupOf, type Page, type PageRequest, type Store, type Table } from './store.js';
 
 /** Attempts kept for one device, and devices that attempts are kept for; the least recent go first. */
 const ATTEMPTS_PER_DEVICE = 32;
@@ -11,8 +11,11 @@ export function memoryStore(): Store {
     individuals: new MemoryTable(),
     groups: new MemoryTable(),
     certificates: new MemoryTable(),
-    registrations: new MemoryTable(),
+    registrations: new MemoryTable(groupOf),
+    policies: new MemoryTable(),
     hubs: new MemoryTable(),
+    links: new MemoryTable(),
+    service: new MemoryTable(),
     devices: new MemoryTable(),
     twins: new MemoryTable(),
     attempts: new MemoryAttempts(),
@@ -22,7 +25,12 @@ export function memoryStore(): Store {
 
 class MemoryTable<T> implements Table<T> {
   readonly #records = new Map<string, T>();
+  readonly #groupOf: (record: T) => string | undefined;
   #sortedKeys: string[] | undefined;
+
+  constructor(groupOf: (record: T) => string | undefined = () => undefined) {
+    this.#groupOf = groupOf;
+  }
 
   async get(key: string): Promise<T | undefined> {
     return this.#records.get(key);
@@ -45,8 +53,35 @@ class MemoryTable<T> implements Table<T> {
   }
 
   async list(prefix = ''): Promise<T[]> {
+    return this.#keys()
+      .filter((key) => key.startsWith(prefix))
+      .map((key) => this.#records.get(key) as T);
+  }
+
+  async page({ limit, after, group }: PageRequest): Promise<Page<T>> {
+    const found: { key: string; record: T }[] = [];
+    for (const key of this.#keys()) {
+      if (after !== undefined && key <= after) continue;
+      const record = this.#records.get(key) as T;
+      if (group !== undefined && this.#groupOf(record) !== group) continue;
+      found.push({ key, record });
+      // One more than asked for tells that there is a next page.
+      if (found.length > limit) break;
+    }
+    const shown = found.slice(0, limit);
+    return { records: shown.map(({ record }) => record), next: found.length > limit ? shown.at(-1)?.key : undefined };
+  }
+
+  async count(prefix = ''): Promise<number> {
+    if (prefix === '') return this.#records.size;
+    let count = 0;
+    for (const key of this.#records.keys()) if (key.startsWith(prefix)) count++;
+    return count;
+  }
+
+  #keys(): readonly string[] {
     this.#sortedKeys ??= [...this.#records.keys()].sort();
-    return this.#sortedKeys.filter((key) => key.startsWith(prefix)).map((key) => this.#records.get(key) as T);
+    return this.#sortedKeys;
   }
 }
 

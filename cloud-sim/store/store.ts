@@ -1,4 +1,4 @@
-import type { EnrolmentGroup, IndividualEnrolment } from '@zerotouch/azure-wire/enrolment';
+import type { AllocationPolicy, EnrolmentGroup, IndividualEnrolment } from '@zerotouch/azure-wire/enrolment';
 import type { RegistrationState } from '@zerotouch/azure-wire/registration';
 import type { JsonObject } from '@zerotouch/azure-wire/twin';
 import type { HubSpec } from '../options.js';
@@ -21,6 +21,26 @@ export interface Table<T> {
   delete(key: string): Promise<boolean>;
   /** Records in order of their keys, those whose key starts with `prefix`. */
   list(prefix?: string): Promise<T[]>;
+  /** Records in order of their keys, some at a time. */
+  page(request: PageRequest): Promise<Page<T>>;
+  /** How many there are, those whose key starts with `prefix`. */
+  count(prefix?: string): Promise<number>;
+}
+
+/** Which records a page holds. */
+export interface PageRequest {
+  /** At most so many records, at least 1. */
+  limit: number;
+  /** Only records behind this key. */
+  after?: string | undefined;
+  /** Only records of this group; see {@link groupOf}. */
+  group?: string | undefined;
+}
+
+/** Some records, and the key to go on after; none when these were the last. */
+export interface Page<T> {
+  records: T[];
+  next: string | undefined;
 }
 
 /** Attempts by the canonical id of who made them; only the latest are kept. */
@@ -37,6 +57,12 @@ export interface CertificateRecord {
   certificate: string;
   /** Whether possession of its private key was proved. */
   verified: boolean;
+  /** The code that a verification certificate must carry as its common name; present once one was asked for. */
+  verificationCode?: string;
+  etag?: string;
+  /** UTC, ISO 8601. */
+  created?: string;
+  updated?: string;
 }
 
 /** A shared access policy of a hub. */
@@ -48,15 +74,55 @@ export interface PolicyRecord {
   secondaryKey: string;
 }
 
-/** A hub and its policies; linked to DPS with a weight. */
+/** A hub and its policies. */
 export interface HubRecord extends HubSpec {
   policies: readonly PolicyRecord[];
+  /** `false`: DPS gets no answer from it. Devices do. */
+  reachable?: boolean;
+}
+
+/** A hub as DPS knows it: the policy it acts under, and how much it gets. The key is a copy: it goes stale when the hub's is rotated. */
+export interface LinkRecord {
+  host: string;
+  region: string;
+  keyName: string;
+  /** Base64. */
+  key: string;
+  /** 1 to 1000; 0 gets nothing. */
   allocationWeight: number;
+  /** `false` takes the hub out of allocation. */
+  applyAllocationPolicy: boolean;
+}
+
+/** Settings of DPS itself. */
+export interface ServiceRecord {
+  /** Of enrolments that name none. `custom` is for enrolments only. */
+  allocationPolicy: Exclude<AllocationPolicy, 'custom'>;
+}
+
+/** A right at the DPS service API. Source: swagger of the DPS resource, AccessRightsDescription. */
+export type ServiceRight =
+  | 'ServiceConfig'
+  | 'EnrollmentRead'
+  | 'EnrollmentWrite'
+  | 'DeviceConnect'
+  | 'RegistrationStatusRead'
+  | 'RegistrationStatusWrite';
+
+/** A shared access policy of the DPS. */
+export interface ServicePolicyRecord {
+  name: string;
+  rights: readonly ServiceRight[];
+  /** Base64. */
+  primaryKey: string;
+  secondaryKey: string;
 }
 
 /** What DPS keeps of a device: its state, and the one operation a device may ask for (the latest). */
 export interface RegistrationRecord {
   state: RegistrationState;
+  /** Where the device was assigned last; it outlives registrations that fail. */
+  place?: { hub: string; deviceId: string };
   operationId: string;
 }
 
@@ -98,8 +164,14 @@ export interface Store {
   readonly certificates: Table<CertificateRecord>;
   /** By canonical registration id. */
   readonly registrations: Table<RegistrationRecord>;
+  /** Of the DPS, by name. */
+  readonly policies: Table<ServicePolicyRecord>;
   /** By host name. */
   readonly hubs: Table<HubRecord>;
+  /** Hubs linked to DPS, by host name. */
+  readonly links: Table<LinkRecord>;
+  /** One record, under {@link SERVICE_KEY}. */
+  readonly service: Table<ServiceRecord>;
   /** By {@link deviceKey}. */
   readonly devices: Table<DeviceRecord>;
   /** By {@link deviceKey}. */
@@ -108,7 +180,15 @@ export interface Store {
   close(): Promise<void>;
 }
 
+/** Key of the one record of DPS's own settings. */
+export const SERVICE_KEY = 'dps';
+
 /** Key of a device's records: host names hold no slash, device ids may hold anything else and are case-sensitive. */
 export function deviceKey(hub: string, deviceId: string): string {
   return `${hub}/${deviceId}`;
+}
+
+/** The enrolment group that let a registration in: registrations are found by it. `undefined` for an individual enrolment. */
+export function groupOf({ state }: RegistrationRecord): string | undefined {
+  return state.x509?.enrollmentGroupId ?? state.symmetricKey?.enrollmentGroupId;
 }
