@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import type { TLSSocket } from 'node:tls';
+import type { Server, TLSSocket } from 'node:tls';
 import type { EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
 import { canonicalRegistrationId, GLOBAL_DPS_HOST } from '@zerotouch/azure-wire/ids';
 import type { RegistrationState } from '@zerotouch/azure-wire/registration';
@@ -9,7 +9,8 @@ import { pino } from 'pino';
 import { type EnrolmentService, enrolmentService } from './api/dps-service.js';
 import { type HubService, hubService } from './api/hub-service.js';
 import { makeServerIdentity } from './doors/authority.js';
-import { Listener } from './doors/listener.js';
+import { HttpsFront } from './doors/https.js';
+import { Listener, tlsServer, tlsSettings } from './doors/listener.js';
 import { MqttConnection } from './doors/mqtt/connection.js';
 import { mqttReceptionist } from './doors/mqtt/mqtt.js';
 import { Sweep } from './doors/sweep.js';
@@ -35,7 +36,7 @@ export type { Attempt, Reason } from './reasons.js';
 
 /** A running local Azure. */
 export interface Cloud extends AsyncDisposable {
-  readonly dps: { readonly host: string; readonly mqttPort: number; readonly idScope: string };
+  readonly dps: { readonly host: string; readonly mqttPort: number; readonly httpsPort: number; readonly idScope: string };
   readonly hubs: readonly HubAddress[];
   /** Certificate of the CA that signed the listener's certificate, PEM: what a device must trust. */
   readonly ca: string;
@@ -62,7 +63,7 @@ export interface Cloud extends AsyncDisposable {
  */
 export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
   const { clock = systemClock, entropy = systemEntropy, log = pino({ level: 'silent' }) } = options;
-  const { host, mqttPort, idScope, hubs: specs, retryAfterSeconds, connectTimeoutSeconds } = cloudSettings(options);
+  const { host, mqttPort, httpsPort, idScope, hubs: specs, retryAfterSeconds, connectTimeoutSeconds } = cloudSettings(options);
   const store = memoryStore();
   const events = new EventEmitter<CloudEvents>();
   const journal = new Journal({ attempts: store.attempts, events, clock, log });
@@ -77,20 +78,30 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
   const connectTimeout = connectTimeoutSeconds * 1000;
   const accept = (socket: TLSSocket) =>
     sweep.add(new MqttConnection({ socket, receive, clock, log, connectTimeout, onClosed: (connection) => sweep.delete(connection) }));
-  let listener: Listener;
+  const https = new HttpsFront({ identity, requestTimeout: connectTimeout, log });
+  const listeners: Listener[] = [];
+  const open = async (server: Server, port: number): Promise<number> => {
+    const listener = await Listener.open({ server, host, port, log });
+    listeners.push(listener);
+    return listener.port;
+  };
+  const close = async (): Promise<void> => {
+    await Promise.all([...listeners.map((listener) => listener.close()), sweep.close()]);
+    await store.close();
+  };
+  let ports: { mqttPort: number; httpsPort: number };
   try {
-    listener = await Listener.open({ host, port: mqttPort, identity, handshakeTimeout: connectTimeout, log, accept });
+    ports = {
+      mqttPort: await open(tlsServer(tlsSettings(identity, connectTimeout), accept, log), mqttPort),
+      httpsPort: await open(https.server, httpsPort),
+    };
   } catch (error) {
-    await sweep.close();
+    await close();
     throw error;
   }
 
-  const close = async (): Promise<void> => {
-    await Promise.all([listener.close(), sweep.close()]);
-    await store.close();
-  };
   return {
-    dps: { host: GLOBAL_DPS_HOST, mqttPort: listener.port, idScope },
+    dps: { host: GLOBAL_DPS_HOST, ...ports, idScope },
     hubs: records.map(hubAddress),
     ca: identity.ca,
     enrolments: enrolmentService(store, enrolments),

@@ -22,8 +22,8 @@ export class Journal {
   }
 
   /** Keeps an attempt, and tells of it when the device got a no. */
-  async attempt(what: Omit<Attempt, 'at' | 'transport'>): Promise<void> {
-    const attempt: Attempt = { at: timestampUtc(this.#clock.now()), transport: 'mqtt', ...what };
+  async attempt(what: Omit<Attempt, 'at'>): Promise<void> {
+    const attempt: Attempt = { at: timestampUtc(this.#clock.now()), ...what };
     await this.#attempts.append(canonicalRegistrationId(attempt.id), attempt);
     const refused = attempt.outcome === 'refused' || attempt.outcome === 'failed';
     this.log[refused ? 'warn' : 'info'](

@@ -25,6 +25,8 @@ export interface CloudOptions {
   host?: '127.0.0.1';
   /** MQTT over TLS; 0 (the default) takes a free port. */
   mqttPort?: number;
+  /** HTTPS: the device API and the service API of DPS, and WebSocket; 0 (the default) takes a free port. */
+  httpsPort?: number;
   idScope?: string;
   /** Default: three hubs in three regions, {@link DEFAULT_HUBS}. */
   hubs?: readonly HubSpec[];
@@ -49,6 +51,7 @@ export const DEFAULT_CONNECT_TIMEOUT_SECONDS = 30;
 const schema = z.strictObject({
   host: z.literal('127.0.0.1'),
   mqttPort: z.int().min(0).max(65_535),
+  httpsPort: z.int().min(0).max(65_535),
   idScope: z.string().refine(isIdScope, { error: 'is no ID scope: 0ne and eight hexadecimal digits' }),
   hubs: z
     .array(
@@ -72,6 +75,7 @@ export function cloudSettings(options: CloudOptions): CloudSettings {
   const result = schema.safeParse({
     host: options.host ?? '127.0.0.1',
     mqttPort: options.mqttPort ?? 0,
+    httpsPort: options.httpsPort ?? 0,
     idScope: options.idScope ?? LOCAL_ID_SCOPE,
     hubs: options.hubs ?? DEFAULT_HUBS,
     retryAfterSeconds: options.retryAfterSeconds ?? DEFAULT_RETRY_AFTER_SECONDS,

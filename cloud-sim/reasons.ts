@@ -50,6 +50,9 @@ export interface Reason {
 /** What went over the wire: a CONNACK return code, or a status with the six-digit code in its body. */
 export type WireAnswer = { connack: number } | { status: number; errorCode?: number };
 
+/** How a device reached a service. */
+export type Transport = 'mqtt' | 'mqtt-ws' | 'amqp' | 'amqp-ws' | 'http';
+
 /** One attempt of a device at DPS or at a hub, as the cloud saw it. */
 export interface Attempt {
   /** UTC, ISO 8601 with seven decimals. */
@@ -57,7 +60,7 @@ export interface Attempt {
   service: 'dps' | 'hub';
   /** Host name of the service that answered. */
   host: string;
-  transport: 'mqtt';
+  transport: Transport;
   /** Registration id at DPS, device id at a hub; as the device wrote it. */
   id: string;
   outcome: 'assigned' | 'signed-in' | 'failed' | 'refused';

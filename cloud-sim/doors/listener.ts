@@ -1,54 +1,67 @@
 import { constants } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import { createServer, type Server, type TLSSocket } from 'node:tls';
+import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { Logger } from 'pino';
 import { CloudFault } from '../faults.js';
 import type { ServerIdentity } from './authority.js';
 
 /** How a listener is opened. */
 export interface ListenerParts {
+  /** What listens: of `tlsServer`, or an HTTPS server with `tlsSettings`. */
+  server: Server;
   host: string;
   /** 0 takes a free one. */
   port: number;
-  identity: ServerIdentity;
-  /** Milliseconds a TLS handshake may take. */
-  handshakeTimeout: number;
   log: Logger;
-  /** Gets each connection whose handshake is done. */
-  accept(socket: TLSSocket): void;
 }
 
-/** A TLS listener that asks for client certificates and knows all its sockets. */
+/**
+ * What every door demands of TLS: a client certificate is asked for, and whom to trust is decided behind the door.
+ * @param handshakeTimeout milliseconds a TLS handshake may take
+ */
+export function tlsSettings(identity: ServerIdentity, handshakeTimeout: number): TlsOptions {
+  return {
+    cert: identity.certificate,
+    key: identity.privateKey,
+    minVersion: 'TLSv1.2',
+    requestCert: true,
+    // Whom to trust is for DPS and the hubs to decide, not for TLS.
+    rejectUnauthorized: false,
+    // A resumed session proves no possession of a key: every handshake is a full one.
+    secureOptions: constants.SSL_OP_NO_TICKET,
+    handshakeTimeout,
+  };
+}
+
+/**
+ * A TLS server that hands each connection whose handshake is done to `accept`.
+ * @param accept a connection it cannot take is destroyed
+ */
+export function tlsServer(settings: TlsOptions, accept: (socket: TLSSocket) => void, log: Logger): Server {
+  return createServer(settings).on('secureConnection', (socket) => {
+    socket.setNoDelay(true);
+    try {
+      accept(socket);
+    } catch (error) {
+      log.error({ err: error }, 'a connection could not be taken');
+      socket.destroy();
+    }
+  });
+}
+
+/** A TLS server that listens and knows all its sockets. */
 export class Listener {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #closed: Promise<void> | undefined;
 
-  private constructor({ identity, handshakeTimeout, log, accept }: ListenerParts) {
-    this.#server = createServer({
-      cert: identity.certificate,
-      key: identity.privateKey,
-      minVersion: 'TLSv1.2',
-      requestCert: true,
-      // Whom to trust is for DPS and the hubs to decide, not for TLS.
-      rejectUnauthorized: false,
-      // A resumed session proves no possession of a key: every handshake is a full one.
-      secureOptions: constants.SSL_OP_NO_TICKET,
-      handshakeTimeout,
-    });
-    this.#server.on('connection', (socket: Socket) => this.#track(socket));
-    this.#server.on('tlsClientError', (error) => log.debug({ err: error }, 'a TLS handshake failed'));
-    this.#server.on('secureConnection', (socket) => {
-      this.#track(socket);
-      socket.setNoDelay(true);
-      try {
-        accept(socket);
-      } catch (error) {
-        log.error({ err: error }, 'a connection could not be taken');
-        socket.destroy();
-      }
-    });
+  private constructor({ server, log }: ListenerParts) {
+    this.#server = server;
+    server.on('connection', (socket: Socket) => this.#track(socket));
+    server.on('tlsClientError', (error) => log.debug({ err: error }, 'a TLS handshake failed'));
+    // Before whoever takes the connection: it must find a socket that can fail without harm.
+    server.prependListener('secureConnection', (socket) => this.#track(socket));
   }
 
   /** @throws CloudFault PORT_IN_USE */
@@ -59,7 +72,8 @@ export class Listener {
     try {
       await once(server, 'listening');
     } catch (cause) {
-      throw new CloudFault('PORT_IN_USE', 'the port cannot be listened on', {
+      const code = (cause as NodeJS.ErrnoException).code ?? 'unknown';
+      throw new CloudFault('PORT_IN_USE', `port ${parts.port} cannot be listened on (${code})`, {
         where: `${parts.host}:${parts.port}`,
         remedy: 'choose another port, or 0 for a free one',
         cause,

@@ -1,11 +1,12 @@
 import { canonicalRegistrationId, registrationIdProblem } from '@zerotouch/azure-wire/ids';
 import { dpsChoices } from '../choices.js';
 import { type PresentedCertificate, readCredential } from '../credentials.js';
-import type { Reason } from '../reasons.js';
+import type { Reason, Transport } from '../reasons.js';
 import type { Claim } from './claim.js';
 
 /** A device at the door of DPS, whatever the protocol. */
 export interface Caller {
+  transport: Transport;
   idScope: string;
   registrationId: string;
   apiVersion: string;

@@ -6,7 +6,7 @@ import type { Entropy } from '@zerotouch/foundation/entropy';
 import { dpsChoices } from '../choices.js';
 import type { Hub } from '../hub/hub.js';
 import type { Journal } from '../journal.js';
-import type { Attempt, Reason, WireAnswer } from '../reasons.js';
+import type { Attempt, Reason, Transport, WireAnswer } from '../reasons.js';
 import type { Store } from '../store/store.js';
 import { guid } from '../unique.js';
 import { assign } from './assignment.js';
@@ -49,10 +49,11 @@ export class Dps {
    */
   async open(caller: Caller, wireOf: (reason: Reason) => WireAnswer): Promise<{ session: DpsSession } | { reason: Reason }> {
     const judged = judgeForm(caller, this.#parts.idScope);
-    if ('claim' in judged) return { session: new DpsSession(judged.claim, this.#parts) };
+    if ('claim' in judged) return { session: new DpsSession(judged.claim, caller.transport, this.#parts) };
     const { reason } = judged;
-    const id = caller.registrationId;
-    await this.#parts.journal.attempt({ service: 'dps', host: GLOBAL_DPS_HOST, id, outcome: 'refused', wire: wireOf(reason), reason });
+    const { registrationId: id, transport } = caller;
+    const wire = wireOf(reason);
+    await this.#parts.journal.attempt({ service: 'dps', host: GLOBAL_DPS_HOST, transport, id, outcome: 'refused', wire, reason });
     return judged;
   }
 }
@@ -60,11 +61,13 @@ export class Dps {
 /** A caller that may speak; over a connection it speaks more than once, and is attested once. */
 export class DpsSession {
   readonly #claim: Claim;
+  readonly #transport: Transport;
   readonly #parts: DpsParts;
   #attested = false;
 
-  constructor(claim: Claim, parts: DpsParts) {
+  constructor(claim: Claim, transport: Transport, parts: DpsParts) {
     this.#claim = claim;
+    this.#transport = transport;
     this.#parts = parts;
   }
 
@@ -127,6 +130,7 @@ export class DpsSession {
   }
 
   async #note(outcome: Attempt['outcome'], wire: WireAnswer, reason: Reason): Promise<void> {
-    await this.#parts.journal.attempt({ service: 'dps', host: GLOBAL_DPS_HOST, id: this.#claim.registrationId, outcome, wire, reason });
+    const { registrationId: id } = this.#claim;
+    await this.#parts.journal.attempt({ service: 'dps', host: GLOBAL_DPS_HOST, transport: this.#transport, id, outcome, wire, reason });
   }
 }

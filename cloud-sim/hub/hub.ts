@@ -4,7 +4,7 @@ import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import { type PresentedCertificate, readCredential } from '../credentials.js';
 import type { Journal } from '../journal.js';
-import type { Reason, WireAnswer } from '../reasons.js';
+import type { Reason, Transport, WireAnswer } from '../reasons.js';
 import type { HubRecord, Store, TwinRecord } from '../store/store.js';
 import { Lines } from './lines.js';
 import { type NewDevice, Registry } from './registry.js';
@@ -14,6 +14,7 @@ import { type TwinChange, Twins } from './twins.js';
 
 /** A device at the hub's door, whatever the protocol. */
 export interface Arrival {
+  transport: Transport;
   deviceId: string;
   moduleId: string | undefined;
   apiVersion: string | undefined;
@@ -60,6 +61,7 @@ export class Hub {
     await this.#journal.attempt({
       service: 'hub',
       host: this.host,
+      transport: arrival.transport,
       id: arrival.deviceId,
       outcome: refused ? 'refused' : 'signed-in',
       wire: wireOf(refused ? reason : undefined),

@@ -34,7 +34,7 @@ export function mqttReceptionist({ dps, hubs, journal }: MqttServices): Receptio
     const name = attempted(() => parseDpsUserName(userName));
     if ('fault' in name) return nameless('dps', GLOBAL_DPS_HOST, connect, name.fault);
     const { idScope, registrationId, apiVersion } = name.value;
-    const opened = await dps.open({ idScope, registrationId, apiVersion, ...shown(connect, socket) }, (reason) => ({
+    const opened = await dps.open({ transport: 'mqtt', idScope, registrationId, apiVersion, ...shown(connect, socket) }, (reason) => ({
       connack: dpsCode(reason.rule),
     }));
     if ('reason' in opened) return { returnCode: dpsCode(opened.reason.rule), cause: opened.reason.text };
@@ -57,10 +57,11 @@ export function mqttReceptionist({ dps, hubs, journal }: MqttServices): Receptio
         remedy: 'register with DPS again',
       };
       const returnCode = hubChoices.unknownHub.value;
-      await journal.attempt({ service: 'hub', host, id: deviceId, outcome: 'refused', wire: { connack: returnCode }, reason });
+      const wire = { connack: returnCode };
+      await journal.attempt({ service: 'hub', host, transport: 'mqtt', id: deviceId, outcome: 'refused', wire, reason });
       return { returnCode, cause: reason.text };
     }
-    const opened = await hub.open({ deviceId, moduleId, apiVersion, ...shown(connect, socket) }, (reason) => ({
+    const opened = await hub.open({ transport: 'mqtt', deviceId, moduleId, apiVersion, ...shown(connect, socket) }, (reason) => ({
       connack: reason === undefined ? 0 : hubCode(reason.rule),
     }));
     if ('reason' in opened) return { returnCode: hubCode(opened.reason.rule), cause: opened.reason.text };
@@ -77,7 +78,8 @@ export function mqttReceptionist({ dps, hubs, journal }: MqttServices): Receptio
     const expected = fault.expected === undefined ? {} : { expected: fault.expected };
     const reason: Reason = { rule: 'user-name', text: fault.message.slice(0, 500), ...seen, ...expected };
     const returnCode = (service === 'dps' ? dpsChoices : hubChoices).malformedUserName.value;
-    await journal.attempt({ service, host, id: clientId.slice(0, 128), outcome: 'refused', wire: { connack: returnCode }, reason });
+    const id = clientId.slice(0, 128);
+    await journal.attempt({ service, host, transport: 'mqtt', id, outcome: 'refused', wire: { connack: returnCode }, reason });
     return { returnCode, cause: reason.text };
   }
 }
