@@ -48,9 +48,22 @@ const entry = fc
   )
   .chain((made) => fc.constantFrom(2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 0, 3, 1).map((state) => ({ ...made, state })));
 
+/** Both namespaces, written: without them no other entry means anything. */
+const namespaces = [1, 2].map((index) => ({
+  head: [0, 1, 1, 0xff],
+  key: index === 1 ? 'a' : 'b',
+  data: `0${index}ffffffffffffff`,
+  state: 2 as const,
+}));
+
 const page = fc.record({
   state: fc.constantFrom(0xfffffffe, 0xfffffffe, 0xfffffffc, 0xfffffffc, 0xfffffff8),
-  entries: fc.array(fc.option(entry, { freq: 20 }), { maxLength: 20 }),
+  entries: fc
+    .tuple(
+      fc.constantFrom(true, true, true, true, true, false),
+      fc.array(fc.option(entry, { freq: 20 }), { minLength: 6, maxLength: 18, size: 'max' }),
+    )
+    .map(([named, rest]) => (named ? [...namespaces, ...rest] : rest)),
 });
 
 type Entry = typeof entry extends fc.Arbitrary<infer T> ? T : never;
