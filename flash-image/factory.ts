@@ -1,4 +1,5 @@
 import { ImageFault, locate, type Place } from './faults.js';
+import { encryptNvs, type NvsKeys } from './nvs/encryption.js';
 import { generateNvs } from './nvs/generate.js';
 import { readNvs } from './nvs/read.js';
 import type { NvsEntry, NvsValue } from './nvs/value.js';
@@ -21,8 +22,12 @@ export interface FactoryData {
 export const FACTORY_NAMESPACE = 'dps';
 export const SYMMETRIC_KEY = 'sym_key';
 
-/** The NVS partition of `size` bytes that carries the data. */
-export function encodeFactory({ idScope, endpoint, registrationId, serial, symmetricKey }: FactoryData, size: number): Buffer {
+/** The NVS partition of `size` bytes that carries the data, encrypted where there are keys. */
+export function encodeFactory(
+  { idScope, endpoint, registrationId, serial, symmetricKey }: FactoryData,
+  size: number,
+  keys?: NvsKeys,
+): Buffer {
   const entry = (key: string, value: NvsValue): NvsEntry => ({ namespace: FACTORY_NAMESPACE, key, value });
   const entries = [
     entry('id_scope', { type: 'string', value: idScope }),
@@ -31,13 +36,14 @@ export function encodeFactory({ idScope, endpoint, registrationId, serial, symme
     entry('serial', { type: 'string', value: serial }),
   ];
   if (symmetricKey !== undefined) entries.push(entry(SYMMETRIC_KEY, { type: 'blob', value: symmetricKey }));
-  return generateNvs(entries, size);
+  const partition = generateNvs(entries, size);
+  return keys === undefined ? partition : encryptNvs(partition, keys);
 }
 
 /** The data of a partition; a missing key, one of another type and every damage is an {@link ImageFault}. */
-export function decodeFactory(bytes: Uint8Array, place: Place): FactoryData {
+export function decodeFactory(bytes: Uint8Array, place: Place, keys?: NvsKeys): FactoryData {
   const values = new Map<string, NvsValue>();
-  for (const { namespace, key, value } of readNvs(bytes, place)) if (namespace === FACTORY_NAMESPACE) values.set(key, value);
+  for (const { namespace, key, value } of readNvs(bytes, place, keys)) if (namespace === FACTORY_NAMESPACE) values.set(key, value);
   const text = (key: string): string => {
     const found = values.get(key);
     if (found?.type === 'string') return found.value;

@@ -28,6 +28,8 @@ export type ImageFaultCode =
   | 'CERT_MISSING'
   | 'CERT_VALUE'
   | 'CERT_UNSUPPORTED'
+  /** Encrypted for a chip: its eFuse was not given, or is another one. */
+  | 'CERT_ENCRYPTED'
   /** NVS partitions. */
   | 'NVS_SIZE'
   | 'NVS_VERSION'
@@ -43,6 +45,13 @@ export type ImageFaultCode =
   | 'NVS_KEY'
   | 'NVS_VALUE'
   | 'NVS_FULL'
+  /** Encrypted NVS: the keys are damaged; the entries and the keys (or their absence) do not go together. */
+  | 'NVS_KEYS'
+  | 'NVS_ENCRYPTED'
+  /** A chip, and the file that stands for its eFuse. */
+  | 'CHIP_HMAC'
+  | 'EFUSE_SIZE'
+  | 'EFUSE_IO'
   /** A field of the factory data that is absent or of the wrong type. */
   | 'FACTORY_FIELD';
 

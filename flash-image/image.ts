@@ -1,3 +1,4 @@
+import { deriveNvsKeys } from './efuse.js';
 import { decodeFactory, encodeFactory, type FactoryData } from './factory.js';
 import { hex, ImageFault, locate } from './faults.js';
 import { foreignName } from './foreign.js';
@@ -5,6 +6,7 @@ import {
   defaultLayout,
   findPartition,
   isNvs,
+  isNvsKeys,
   isSecureCert,
   type Layout,
   type Partition,
@@ -12,13 +14,14 @@ import {
   SECTOR_SIZE,
   TABLE_OFFSET,
 } from './layout.js';
+import { decodeNvsKeys, encodeNvsKeys, encryptedStorage, type NvsKeys } from './nvs/encryption.js';
 import { NvsStore } from './nvs/store.js';
 import { decodePartitionTable, encodePartitionTable, TABLE_SIZE } from './partition-table.js';
-import { decodeSecureCert, encodeSecureCert, type SecureCert } from './secure-cert.js';
+import { decodeSecureCert, encodeSecureCert, type ForChip, type SecureCert } from './secure-cert.js';
 import { region, type Storage } from './storage.js';
 
 export type { FactoryData } from './factory.js';
-export type { SecureCert } from './secure-cert.js';
+export type { ForChip, SecureCert } from './secure-cert.js';
 
 /** Name of the NVS partition that the factory writes. */
 export const FACTORY_PARTITION = 'fctry';
@@ -26,6 +29,13 @@ export const FACTORY_PARTITION = 'fctry';
 export const DEVICE_PARTITION = 'nvs';
 /** An image without an application ends on a flash block, where the application would start. */
 const BLOCK_SIZE = 0x10000;
+
+/** How the values of an image are hidden. Secret. */
+export type ImageEncryption =
+  /** NVS partitions and the private key are encrypted with keys that the chip derives from its eFuse. */
+  | { readonly scheme: 'hmac'; readonly efuse: Uint8Array }
+  /** NVS partitions are encrypted, and flash encryption is to hide their keys: without it they lie open in `nvs_keys`. */
+  | { readonly scheme: 'key-partition'; readonly keys: NvsKeys };
 
 /** Everything one image carries. */
 export interface ImageContents {
@@ -35,11 +45,15 @@ export interface ImageContents {
   readonly secureCert?: SecureCert;
   /** An application for the first app partition. */
   readonly app?: Uint8Array;
+  /** Nothing is encrypted unless given. */
+  readonly encryption?: ImageEncryption;
 }
 
 /** An image that was opened: its read-only parts, already checked, and the part the device writes. */
 export interface FlashImage {
   readonly layout: Layout;
+  /** `hmac` when it was opened with an eFuse, `key-partition` when its keys are in the image. */
+  readonly encryption: 'none' | ImageEncryption['scheme'];
   readonly factory: FactoryData;
   /** `undefined` where esp_secure_cert is empty. */
   readonly secureCert: SecureCert | undefined;
@@ -56,33 +70,44 @@ const blanks = new WeakMap<Layout, Buffer>();
  * The image from flash offset 0, ready to be simulated (or flashed beside a bootloader, whose area stays FF). It ends on the first 64 KiB
  * boundary after the data partitions, 0x20000 in the default layout, or after the application.
  */
-export function composeImage({ layout = defaultLayout, factory, secureCert, app }: ImageContents): Buffer {
+export function composeImage({ layout = defaultLayout, factory, secureCert, app, encryption }: ImageContents): Buffer {
   const blank = blankImage(layout);
   const appPartition = app === undefined ? undefined : firstApp(layout);
   const end = appPartition === undefined ? 0 : appPartition.offset + Math.ceil((app?.length ?? 0) / SECTOR_SIZE) * SECTOR_SIZE;
   const image = end > blank.length ? Buffer.concat([blank, Buffer.alloc(end - blank.length, 0xff)]) : Buffer.from(blank);
   const factoryPartition = nvsPartition(layout, FACTORY_PARTITION);
-  put(image, factoryPartition, encodeFactory(factory, factoryPartition.size));
+  put(image, factoryPartition, encodeFactory(factory, factoryPartition.size, encryption === undefined ? undefined : keysOf(encryption)));
+  if (encryption?.scheme === 'key-partition')
+    put(image, layout.partitions.find(isNvsKeys) ?? missing('NVS keys', 'type data, subtype nvs_keys'), encodeNvsKeys(encryption.keys));
   if (secureCert !== undefined)
-    put(image, certPartition(layout) ?? missing('certificates', 'type 0x3F, subtype 6'), encodeSecureCert(secureCert));
+    put(
+      image,
+      certPartition(layout) ?? missing('certificates', 'type 0x3F, subtype 6'),
+      encodeSecureCert(secureCert, encryption?.scheme === 'hmac' ? encryption : {}),
+    );
   if (app !== undefined && appPartition !== undefined) put(image, appPartition, app);
   return image;
 }
 
-/** Opens an image and checks table, factory data and certificates; an {@link ImageFault} names partition, offset and expectation. */
-export function openImage(storage: Storage): FlashImage {
+/**
+ * Opens an image and checks table, factory data and certificates; an {@link ImageFault} names partition, offset and expectation.
+ * With an eFuse, the image is one that was encrypted for it.
+ */
+export function openImage(storage: Storage, chip: ForChip = {}): FlashImage {
   const layout = readLayout(storage);
   const factoryPartition = nvsPartition(layout, FACTORY_PARTITION);
-  const factory = decodeFactory(readPartition(storage, factoryPartition), placeOf(factoryPartition));
+  const keys = readNvsKeys(storage, layout, chip);
+  const factory = decodeFactory(readPartition(storage, factoryPartition), placeOf(factoryPartition), keys?.keys);
   const cert = certPartition(layout);
-  const secureCert = cert === undefined ? undefined : decodeSecureCert(readPartition(storage, cert), placeOf(cert));
+  const secureCert = cert === undefined ? undefined : decodeSecureCert(readPartition(storage, cert), placeOf(cert), chip);
   let nvs: NvsStore | undefined;
   return {
     layout,
+    encryption: keys?.scheme ?? 'none',
     factory,
     secureCert,
     get nvs() {
-      nvs ??= openNvs(storage, layout);
+      nvs ??= openNvs(storage, layout, keys?.keys);
       return nvs;
     },
     partitionBytes: (name) => readPartition(storage, findPartition(layout, name)),
@@ -116,6 +141,18 @@ export function readLayout(storage: Storage): Layout {
   }
 }
 
+/** The keys of the NVS partitions: those in `nvs_keys`, else those that the chip derives; `undefined` where the NVS is plain. Secret. */
+export function readNvsKeys(
+  storage: Storage,
+  layout: Layout,
+  { efuse }: ForChip,
+): { scheme: ImageEncryption['scheme']; keys: NvsKeys } | undefined {
+  const partition = layout.partitions.find(isNvsKeys);
+  const keys = partition === undefined ? undefined : decodeNvsKeys(readPartition(storage, partition), placeOf(partition));
+  if (keys !== undefined) return { scheme: 'key-partition', keys };
+  return efuse === undefined ? undefined : { scheme: 'hmac', keys: deriveNvsKeys(efuse) };
+}
+
 /** A copy of a partition's bytes; `IMAGE_SHORT` where the image ends before it does. */
 export function readPartition(storage: Storage, partition: Partition): Buffer {
   checkWithin(storage, partition);
@@ -127,10 +164,15 @@ export function placeOf({ name, offset }: Partition): { partition: string; offse
   return { partition: name, offset };
 }
 
-function openNvs(storage: Storage, layout: Layout): NvsStore {
+function keysOf(encryption: ImageEncryption): NvsKeys {
+  return encryption.scheme === 'hmac' ? deriveNvsKeys(encryption.efuse) : encryption.keys;
+}
+
+function openNvs(storage: Storage, layout: Layout, keys: NvsKeys | undefined): NvsStore {
   const partition = nvsPartition(layout, DEVICE_PARTITION);
   checkWithin(storage, partition);
-  return NvsStore.open(region(storage, partition.offset, partition.size), placeOf(partition));
+  const flash = region(storage, partition.offset, partition.size);
+  return NvsStore.open(keys === undefined ? flash : encryptedStorage(flash, keys), placeOf(partition));
 }
 
 function blankImage(layout: Layout): Buffer {

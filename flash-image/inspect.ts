@@ -1,9 +1,11 @@
 import { FACTORY_NAMESPACE, SYMMETRIC_KEY } from './factory.js';
-import { placeOf, readLayout, readPartition } from './image.js';
-import { isNvs, isSecureCert, type Layout, type Partition } from './layout.js';
+import { placeOf, readLayout, readNvsKeys, readPartition } from './image.js';
+import { isNvs, isNvsKeys, isSecureCert, type Layout, type Partition } from './layout.js';
+import type { NvsKeys } from './nvs/encryption.js';
 import { inspectNvs, type PlacedEntry, readNvs } from './nvs/read.js';
+import { type ForChip, plainValue } from './secure-cert.js';
 import type { Storage } from './storage.js';
-import { decodeTlvs, type Tlv, tlvName, tlvType } from './tlv.js';
+import { decodeTlvs, type Tlv, tlvFlag, tlvName, tlvType } from './tlv.js';
 
 /** A value of an image, in a form that JSON can carry. */
 export interface InspectedField {
@@ -22,7 +24,7 @@ export interface InspectedField {
 
 /** A partition of the table and what it holds. */
 export interface InspectedPartition extends Partition {
-  readonly holds: 'nvs' | 'secure-cert' | 'other';
+  readonly holds: 'nvs' | 'nvs-keys' | 'secure-cert' | 'other';
   /** False where the image ends before the partition does: an application that was left out. */
   readonly present: boolean;
   /** Empty for partitions that this room does not read. */
@@ -35,32 +37,39 @@ export interface InspectedPartition extends Partition {
 export interface InspectedImage {
   /** Bytes. */
   readonly size: number;
+  /** How NVS and private key are hidden. */
+  readonly encryption: 'none' | 'hmac' | 'key-partition';
   readonly partitions: readonly InspectedPartition[];
 }
 
 /**
  * Everything in an image, without writing to it. Damage in a read-only partition is thrown as an `ImageFault`; a device's own NVS may hold
- * the traces of a power cut, which are listed.
+ * the traces of a power cut, which are listed. With an eFuse, the image is one that was encrypted for it.
  */
-export function inspectImage(storage: Storage): InspectedImage {
+export function inspectImage(storage: Storage, chip: ForChip = {}): InspectedImage {
   const layout: Layout = readLayout(storage);
-  return { size: storage.size, partitions: layout.partitions.map((partition) => inspectPartition(storage, partition)) };
+  const found = readNvsKeys(storage, layout, chip);
+  const partitions = layout.partitions.map((partition) => inspectPartition(storage, partition, found?.keys, chip));
+  return { size: storage.size, encryption: found?.scheme ?? 'none', partitions };
 }
 
-function inspectPartition(storage: Storage, partition: Partition): InspectedPartition {
-  const holds = isNvs(partition) ? 'nvs' : isSecureCert(partition) ? 'secure-cert' : 'other';
+function inspectPartition(storage: Storage, partition: Partition, keys: NvsKeys | undefined, { efuse }: ForChip): InspectedPartition {
+  const holds = isNvs(partition) ? 'nvs' : isNvsKeys(partition) ? 'nvs-keys' : isSecureCert(partition) ? 'secure-cert' : 'other';
   const present = partition.offset + partition.size <= storage.size;
   const bare = { ...partition, holds, present, fields: [], damage: [] } as const;
-  if (holds === 'other') return bare;
+  if (holds === 'other' || holds === 'nvs-keys') return bare;
   const bytes = readPartition(storage, partition);
   const place = placeOf(partition);
-  if (holds === 'secure-cert') return { ...bare, fields: decodeTlvs(bytes, place).map((tlv) => tlvField(tlv, partition)) };
-  if (partition.readOnly) return { ...bare, fields: readNvs(bytes, place).map(nvsField) };
-  const { entries, damage } = inspectNvs(bytes, place);
+  if (holds === 'secure-cert') return { ...bare, fields: decodeTlvs(bytes, place).map((tlv) => tlvField(tlv, partition, efuse)) };
+  if (partition.readOnly) return { ...bare, fields: readNvs(bytes, place, keys).map(nvsField) };
+  const { entries, damage } = inspectNvs(bytes, place, keys);
   return { ...bare, fields: entries.map(nvsField), damage: damage.map(({ message }) => message) };
 }
 
-function tlvField({ type, offset, value }: Tlv, partition: Partition): InspectedField {
+function tlvField(tlv: Tlv, partition: Partition, efuse: Uint8Array | undefined): InspectedField {
+  const { type, offset } = tlv;
+  // What is derived or kept in hardware is shown as it lies there.
+  const value = tlv.flags === tlvFlag.encrypted ? plainValue(tlv, placeOf(partition), efuse) : tlv.value;
   const name = tlvName(type);
   const common = { name, offset: partition.offset + offset, type: 'tlv', secret: type === tlvType.privateKey };
   const text = value.toString('utf8', 0, value.at(-1) === 0 ? value.length - 1 : value.length);

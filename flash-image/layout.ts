@@ -39,8 +39,8 @@ const plain = { encrypted: false, readOnly: false };
 /**
  * The layout of our images: esp32c3, 4 MiB.
  *
- * There is no `nvs_keys` entry: only the flash-encryption scheme keeps NVS keys in flash. The plain scheme has none and the HMAC scheme
- * derives them, and a table that announces an empty key partition would have the device generate keys into it.
+ * There is no `nvs_keys` entry: only the flash-encryption scheme keeps NVS keys in flash ({@link keyedLayout}). The plain scheme has none and
+ * the HMAC scheme derives them, and a table that announces an empty key partition would have the device generate keys into it.
  * 0xF000 stays unused, so that a layout with `nvs_keys` moves nothing.
  */
 export const defaultLayout: Layout = {
@@ -61,9 +61,35 @@ export const defaultLayout: Layout = {
   ],
 };
 
+/** {@link defaultLayout} with an `nvs_keys` partition, which flash encryption keeps secret. */
+export const keyedLayout: Layout = {
+  ...defaultLayout,
+  partitions: defaultLayout.partitions.flatMap((partition) =>
+    isSecureCert(partition)
+      ? [
+          partition,
+          {
+            name: 'nvs_keys',
+            type: partitionType.data,
+            subtype: partitionSubtype.nvsKeys,
+            offset: 0xf000,
+            size: 0x1000,
+            encrypted: true,
+            readOnly: false,
+          },
+        ]
+      : [partition],
+  ),
+};
+
 /** Whether the partition holds NVS pages. */
 export function isNvs(partition: Partition): boolean {
   return partition.type === partitionType.data && partition.subtype === partitionSubtype.nvs;
+}
+
+/** Whether the partition holds the keys of the NVS partitions. */
+export function isNvsKeys(partition: Partition): boolean {
+  return partition.type === partitionType.data && partition.subtype === partitionSubtype.nvsKeys;
 }
 
 /** Whether the partition holds esp_secure_cert TLVs. */

@@ -5,13 +5,16 @@ import { hex, ImageFault, locate, type Place } from './faults.js';
 /** Types of esp_secure_cert TLVs. Source: esp_secure_cert_mgr. */
 export const tlvType = { caCertificate: 0, deviceCertificate: 1, privateKey: 2, signature: 8, integrity: 9 } as const;
 
+/** Flags of TLVs. `derived` and `hardware`: the key is made from, or kept in, an eFuse. Source: esp_secure_cert_mgr. */
+export const tlvFlag = { encrypted: 0x80, derived: 0x40, hardware: 0x08 } as const;
+
 /** A type-length-value of esp_secure_cert. */
 export interface Tlv {
   /** From the start of the partition. */
   readonly offset: number;
   readonly type: number;
   readonly subtype: number;
-  /** Bit 7: the value is encrypted; bits 6 and 3: the key is derived or held in hardware. 0 for a plain value. */
+  /** See {@link tlvFlag}; 0 for a plain value. */
   readonly flags: number;
   readonly value: Buffer;
 }
@@ -41,7 +44,7 @@ export function tlvName(type: number): string {
 }
 
 /** One TLV: header, value, zeros, CRC32 over all of it. Always a multiple of 16 bytes. */
-export function encodeTlv(type: number, value: Uint8Array): Buffer {
+export function encodeTlv(type: number, value: Uint8Array, flags = 0): Buffer {
   if (value.length > LONGEST) {
     throw new ImageFault('CERT_VALUE', `the ${tlvName(type)} is too long`, {
       where: 'partition esp_secure_cert',
@@ -51,6 +54,7 @@ export function encodeTlv(type: number, value: Uint8Array): Buffer {
   }
   const tlv = Buffer.alloc(sizeOf(value.length));
   tlv.writeUInt32LE(MAGIC, 0);
+  tlv.writeUInt8(flags, 4);
   tlv.writeUInt8(type, 8);
   tlv.writeUInt16LE(value.length, 10);
   tlv.set(value, HEADER_SIZE);

@@ -34,26 +34,29 @@ export interface ImageTree {
   image: string;
   /** Bytes. */
   size: number;
+  /** How NVS and private key are hidden. */
+  encryption: InspectedImage['encryption'];
   identity: TreeIdentity;
   partitions: (Omit<InspectedPartition, 'fields'> & { fields: TreeField[] })[];
 }
 
 /** The tree of an image. */
-export function imageTree(image: string, { size, partitions }: InspectedImage, reveal: boolean): ImageTree {
+export function imageTree(image: string, { size, encryption, partitions }: InspectedImage, reveal: boolean): ImageTree {
   const fields = partitions.filter(({ readOnly }) => readOnly).flatMap((partition) => partition.fields);
   return {
     image,
     size,
+    encryption,
     identity: identityOf(fields),
     partitions: partitions.map((partition) => ({ ...partition, fields: partition.fields.map((field) => treeField(field, reveal)) })),
   };
 }
 
 /** The tree in words, a line a thing. */
-export function treeWords({ image, size, identity, partitions }: ImageTree): string {
+export function treeWords({ image, size, encryption, identity, partitions }: ImageTree): string {
   const { registrationId, serial, idScope, endpoint, attestation } = identity;
   const lines = [
-    `${image}: ${size} bytes`,
+    `${image}: ${size} bytes${encryption === 'none' ? '' : `, encrypted (${encryption})`}`,
     `  device ${registrationId ?? '-'}, serial ${serial ?? '-'}, ${attestation ?? 'no attestation'}; ID scope ${idScope ?? '-'} at ${endpoint ?? '-'}`,
   ];
   for (const { name, offset, size: length, readOnly, present, damage, fields } of partitions) {

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { JsonObject } from '@zerotouch/azure-wire/twin';
+import { readEfuseBeside } from '@zerotouch/flash-image/efuse';
 import { openImage } from '@zerotouch/flash-image/image';
 import { fileStorage, type Storage } from '@zerotouch/flash-image/storage';
 import { type Clock, systemClock } from '@zerotouch/foundation/clock';
@@ -19,6 +20,8 @@ import { BootFault } from './faults.js';
 export interface DeviceOptions {
   /** Path of the image, or the flash itself. */
   readonly flash: string | Storage;
+  /** The eFuse of the chip that the image was encrypted for; by default what lies beside the image (`pump-1.efuse`). Secret. */
+  readonly efuse?: Uint8Array;
   /** `sdk`: Microsoft's clients, the default. `wire`: this project's own, over the `mqtt` package. */
   readonly client?: ClientName;
   /** Where to go. By default the DPS that was burnt, port 8883, and hubs by their own names. */
@@ -66,7 +69,7 @@ export class Device extends EventEmitter<DeviceEvents> {
     this.#clock = clock;
     this.#driver = new Driver(
       {
-        mount: () => mountFlash(options.flash),
+        mount: () => mountFlash(options),
         endpoint: endpointOf(options.endpoint),
         time: { set: async () => (clock.now() >= EARLIEST_TIME ? 'clock-set' : 'clock-unset') },
         ...clientPorts(options.client ?? 'sdk', clock),
@@ -156,10 +159,10 @@ export class Device extends EventEmitter<DeviceEvents> {
   }
 }
 
-function mountFlash(flash: string | Storage): MountedFlash {
+function mountFlash({ flash, efuse = typeof flash === 'string' ? readEfuseBeside(flash) : undefined }: DeviceOptions): MountedFlash {
   const storage = typeof flash === 'string' ? fileStorage(flash) : flash;
   try {
-    const image = openImage(storage);
+    const image = openImage(storage, efuse === undefined ? {} : { efuse });
     return { identity: () => readIdentity(image), memory: new Memory(image.nvs), close: () => storage.close() };
   } catch (error) {
     storage.close();

@@ -1,5 +1,6 @@
-import type { ImageFault, Place } from '../faults.js';
+import { ImageFault, locate, type Place } from '../faults.js';
 import { damageFault } from './damage.js';
+import { decryptNvs, type NvsKeys } from './encryption.js';
 import { offsetOf, scanNvs } from './scan.js';
 import type { NvsEntry } from './value.js';
 
@@ -19,18 +20,23 @@ const NOWHERE: Place = { partition: 'nvs', offset: 0 };
 
 /**
  * All entries of a partition, in the order of writing. For partitions that nobody writes to: the first thing that a finished write would
- * not leave behind (a CRC, a torn item, a duplicate) is thrown as an {@link ImageFault} `NVS_...`.
+ * not leave behind (a CRC, a torn item, a duplicate) is thrown as an {@link ImageFault} `NVS_...`. With keys, the partition is encrypted.
  */
-export function readNvs(bytes: Uint8Array, place: Place = NOWHERE): PlacedEntry[] {
-  const { entries, damage } = inspectNvs(bytes, place);
+export function readNvs(bytes: Uint8Array, place: Place = NOWHERE, keys?: NvsKeys): PlacedEntry[] {
+  const { entries, damage } = inspectNvs(bytes, place, keys);
   const first = damage[0];
   if (first !== undefined) throw first;
   return [...entries];
 }
 
-/** All entries of a partition that a device writes to, torn writes and all; nothing is changed. */
-export function inspectNvs(bytes: Uint8Array, place: Place = NOWHERE): NvsListing {
-  const scan = scanNvs(bytes, place);
+/**
+ * All entries of a partition that a device writes to, torn writes and all; nothing is changed.
+ * Throws an {@link ImageFault} `NVS_ENCRYPTED` where many entries are written and not one can be read.
+ */
+export function inspectNvs(bytes: Uint8Array, place: Place = NOWHERE, keys?: NvsKeys): NvsListing {
+  const scan = scanNvs(keys === undefined ? bytes : decryptNvs(bytes, keys), place);
+  const unreadable = scan.damage.filter(({ code }) => code === 'NVS_ENTRY_CRC').length;
+  if (unreadable > 1 && scan.pages.every(({ items }) => items.length === 0)) throw notReadable(place, keys);
   const entries = scan.entries.map(({ namespace, key, value, items: [head] }) => ({
     namespace,
     key,
@@ -38,4 +44,12 @@ export function inspectNvs(bytes: Uint8Array, place: Place = NOWHERE): NvsListin
     offset: place.offset + (head === undefined ? 0 : offsetOf(head)),
   }));
   return { entries, damage: scan.damage.map((damage) => damageFault(damage, place)) };
+}
+
+function notReadable(place: Place, keys: NvsKeys | undefined): ImageFault {
+  return new ImageFault('NVS_ENCRYPTED', keys === undefined ? 'the entries are encrypted' : 'the entries do not decrypt', {
+    where: locate(place),
+    expected: keys === undefined ? "the chip's eFuse" : 'entries that were encrypted with the keys of this chip',
+    remedy: 'put the .efuse file that was burnt with the image beside it',
+  });
 }

@@ -25,11 +25,15 @@ async function inspect(path: string, reveal: boolean, { output }: Job): Promise<
 }
 
 async function read(path: string): Promise<InspectedImage> {
+  const { readEfuseBeside } = await import('@zerotouch/flash-image/efuse');
   const { fileStorage } = await import('@zerotouch/flash-image/storage');
   const { inspectImage } = await import('@zerotouch/flash-image/inspect');
   const storage = fileStorage(path, { readOnly: true });
   try {
-    return await inFile(path, () => inspectImage(storage));
+    return await inFile(path, () => {
+      const efuse = readEfuseBeside(path);
+      return inspectImage(storage, efuse === undefined ? {} : { efuse });
+    });
   } finally {
     storage.close();
   }

@@ -44,7 +44,10 @@ t.test('what is missing or cannot be used is named', async (t) => {
   const encrypted = Buffer.from(key);
   encrypted.writeUInt8(0x80, 4);
   encrypted.writeUInt32LE(crcOf(encrypted.subarray(0, -4)), encrypted.length - 4);
-  t.throws(() => decodeSecureCert(sealed(certificate, encrypted), place), { code: 'CERT_UNSUPPORTED', seen: 'flags 128' });
+  t.throws(() => decodeSecureCert(sealed(certificate, encrypted), place), { code: 'CERT_ENCRYPTED', expected: /eFuse/ });
+  encrypted.writeUInt8(0x40, 4);
+  encrypted.writeUInt32LE(crcOf(encrypted.subarray(0, -4)), encrypted.length - 4);
+  t.throws(() => decodeSecureCert(sealed(certificate, encrypted), place), { code: 'CERT_UNSUPPORTED', seen: 'flags 64' });
 });
 
 t.test('TLVs that were exchanged do not match the integrity hash', async (t) => {
