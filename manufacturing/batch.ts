@@ -6,8 +6,10 @@ import { type Authority, lineName, openAuthority, proveRoot, validityFrom } from
 import { commonNameOf } from './certificates.js';
 import { type CredentialSource, drawKeys } from './credentials.js';
 import { enrolmentFile } from './enrol.js';
-import { type Files, MODE, systemFiles } from './files.js';
-import { MANIFEST_FILE, manifestOf } from './manifest.js';
+import { type Files, MODE, systemFiles, writePartsDurably } from './files.js';
+import { MANIFEST_FILE, manifestHead } from './manifest.js';
+import { openManifestSigner } from './manifest-signer.js';
+import { manifestLines } from './manifest-write.js';
 import { prepareOut, refuseOccupied, usable, writeDocument } from './out-folder.js';
 import { type BatchPlan, planBatch, type SpecWarning } from './plan.js';
 import { type BatchSpec, DEFAULT_LEAF_DAYS, type GroupSpec } from './spec-schema.js';
@@ -56,7 +58,7 @@ export interface BurnSummary {
 const IN_FLIGHT = 8;
 
 /**
- * Burns a batch: images (0600) in `images/`, enrolments (0600) in `enrolments.json`, what was burnt in `manifest.json`, and the authority in `ca/`
+ * Burns a batch: images (0600) in `images/`, enrolments (0600) in `enrolments.json`, what was burnt in `manifest.jsonl`, and the authority in `ca/`
  * unless the spec names another folder. A device that fails is counted and leaves no image; the others go on.
  * @throws SpecFault, ManufacturingFault OUT_OCCUPIED and AUTHORITY_* before anything is written; OUT_UNUSABLE
  */
@@ -72,6 +74,10 @@ export async function burnBatch(spec: BatchSpec, options: BurnOptions): Promise<
   const authority = await openAuthorityOf(plan, out, { clock, entropy, files });
   if (authority !== undefined) onProgress({ kind: 'authority', root: commonNameOf(authority.root.certificate), made: authority.made });
   await prepareOut(files, out);
+  const directory = authorityFolder(spec, out);
+  const signer = await usable(directory, () =>
+    openManifestSigner({ directory, batch: spec.batch, root: authority?.root, clock, entropy, files }),
+  );
   const sources = new Map(spec.groups.map((group) => [group, sourceOf(group, authority, options)]));
   const certificates = authority === undefined ? [] : [await proveRoot(authority, options)];
   const enrol = (individuals: IndividualEnrolment[]) =>
@@ -84,8 +90,9 @@ export async function burnBatch(spec: BatchSpec, options: BurnOptions): Promise<
   const individuals = burnt.flatMap(({ enrolment }) => (enrolment === undefined ? [] : [enrolment]));
   if (individuals.length > 0) await enrol(individuals);
   onProgress({ kind: 'written', file: join(out, ENROLMENT_FILE) });
-  const manifest = manifestOf({ spec, authority, madeAt: clock.now(), devices: burnt.map((device) => device.manifest) });
-  await writeDocument(files, join(out, MANIFEST_FILE), manifest, MODE.open);
+  const head = manifestHead({ spec, authority, madeAt: clock.now() });
+  const entries = burnt.map((device) => device.manifest);
+  await usable(out, () => writePartsDurably(files, join(out, MANIFEST_FILE), manifestLines(head, entries, signer), MODE.open));
   onProgress({ kind: 'written', file: join(out, MANIFEST_FILE) });
 
   const seconds = (clock.monotonic() - started) / 1000;
@@ -135,13 +142,17 @@ async function openAuthorityOf(
   out: string,
   { clock, entropy, files }: Required<Pick<BurnOptions, 'clock' | 'entropy' | 'files'>>,
 ): Promise<Authority | undefined> {
-  const { batch, groups, authority } = plan.spec;
+  const { batch, groups } = plan.spec;
   const certified = groups.filter((group) => group.attestation === 'x509');
   if (certified.length === 0) return undefined;
   const until = validityFrom(clock, Math.max(...certified.map(leafDays))).notAfter;
   const lines = [...new Set(certified.map((group) => lineName(group.enrolmentGroup)))];
-  const directory = authority === undefined ? join(out, 'ca') : resolve(authority.directory);
+  const directory = authorityFolder(plan.spec, out);
   return usable(directory, () => openAuthority({ directory, batch, lines, until, clock, entropy, files }));
+}
+
+function authorityFolder({ authority }: BatchSpec, out: string): string {
+  return authority === undefined ? join(out, 'ca') : resolve(authority.directory);
 }
 
 function sourceOf(group: GroupSpec, authority: Authority | undefined, { clock, entropy }: BurnOptions): CredentialSource {

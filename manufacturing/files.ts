@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { chmod, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
@@ -17,6 +18,8 @@ export interface Files {
   read(path: string): Promise<Buffer | undefined>;
   /** Makes a new file with these bytes and exactly this mode; fails where the name is taken. */
   create(path: string, bytes: Uint8Array, mode: number): Promise<void>;
+  /** Adds bytes at the end of a file that is there. */
+  append(path: string, bytes: Uint8Array): Promise<void>;
   /** Returns once a file's bytes, or a folder's names, would survive the loss of power. */
   sync(path: string): Promise<void>;
   /** Gives a file another name in one step, taking the place of what had it. */
@@ -37,6 +40,15 @@ export const systemFiles: Files = {
     const file = await open(path, 'wx', mode);
     try {
       await file.chmod(mode);
+      await file.writeFile(bytes);
+    } finally {
+      await file.close();
+    }
+  },
+  async append(path, bytes) {
+    // Without O_CREAT: a file that somebody took away must not come back as the tail of itself.
+    const file = await open(path, constants.O_WRONLY | constants.O_APPEND);
+    try {
       await file.writeFile(bytes);
     } finally {
       await file.close();
@@ -78,6 +90,42 @@ export async function writeDurably(
     await files.create(temporary, Buffer.from(bytes as Uint8Array), mode);
     await files.sync(temporary);
     await check?.(temporary);
+    await files.rename(temporary, path);
+    await files.sync(dirname(path));
+  } catch (error) {
+    await files.remove(temporary).catch(() => {});
+    throw error;
+  }
+}
+
+/** Bytes that are gathered before they are written. */
+const PART_BYTES = 1 << 18;
+
+/**
+ * The same for a text that is made while it is written: no more than a part of it is ever in memory.
+ */
+export async function writePartsDurably(
+  files: Files,
+  path: string,
+  parts: AsyncIterable<string> | Iterable<string>,
+  mode: number,
+): Promise<void> {
+  const temporary = temporaryName(path);
+  try {
+    await files.remove(temporary);
+    await files.create(temporary, Buffer.alloc(0), mode);
+    let gathered: string[] = [];
+    let size = 0;
+    for await (const part of parts) {
+      gathered.push(part);
+      size += part.length;
+      if (size < PART_BYTES) continue;
+      await files.append(temporary, Buffer.from(gathered.join('')));
+      gathered = [];
+      size = 0;
+    }
+    if (size > 0) await files.append(temporary, Buffer.from(gathered.join('')));
+    await files.sync(temporary);
     await files.rename(temporary, path);
     await files.sync(dirname(path));
   } catch (error) {

@@ -1,9 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ManifestCertificate, ManifestDevice } from './manifest.js';
 
-/** Name of the signed manifest in the folder of a batch. */
-export const SIGNED_MANIFEST_FILE = 'manifest.jsonl';
-
 /** `typ` of every signed entry. */
 export const MANIFEST_TYPE = 'zerotouch-manifest';
 

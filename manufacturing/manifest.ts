@@ -1,12 +1,13 @@
 import type { X509Certificate } from 'node:crypto';
 import type { Authority } from './authority.js';
+import type { ManifestHead } from './manifest-record.js';
 import type { PlannedDevice } from './plan.js';
 import type { PartitionHashes } from './read-back.js';
-import type { BatchSpec } from './spec-schema.js';
+import type { BatchSpec, GroupSpec } from './spec-schema.js';
 import { VERSION } from './version.js';
 
 /** Name of the manifest in the folder of a batch. */
-export const MANIFEST_FILE = 'manifest.json';
+export const MANIFEST_FILE = 'manifest.jsonl';
 
 /** A certificate as the manifest tells it: public data only. */
 export interface ManifestCertificate {
@@ -18,11 +19,11 @@ export interface ManifestCertificate {
   notAfter: string;
 }
 
-/** One burnt device of a {@link Manifest}. */
+/** One burnt device, as the manifest tells it: no key is in it. */
 export interface ManifestDevice {
   registrationId: string;
   serial: string;
-  attestation: 'x509' | 'symmetric-key';
+  attestation: GroupSpec['attestation'];
   enrolment: 'group' | 'individual';
   enrolmentGroup?: string;
   /** The image, relative to the manifest. */
@@ -32,37 +33,21 @@ export interface ManifestDevice {
   partitions: PartitionHashes;
 }
 
-/** What was burnt, in the order of the spec: the contents of `manifest.json`. It holds no key. */
-export interface Manifest {
-  version: 1;
-  batch: string;
-  idScope: string;
-  endpoint: string;
-  /** Who made it: `zerotouch 0.1.0`. */
-  tool: string;
-  /** ISO 8601, UTC. */
-  madeAt: string;
-  /** Absent where no device has a certificate. */
-  authority?: { root: ManifestCertificate; lines: ManifestCertificate[] };
-  devices: ManifestDevice[];
-}
-
-/** What a {@link Manifest} is built from. */
+/** What a {@link ManifestHead} is made of. */
 export interface ManifestParts {
   spec: BatchSpec;
   authority: Authority | undefined;
   /** Milliseconds since 1970. */
   madeAt: number;
-  devices: ManifestDevice[];
 }
 
-/** The manifest of a batch. */
-export function manifestOf({ spec, authority, madeAt, devices }: ManifestParts): Manifest {
+/** What the manifest of a batch begins with. */
+export function manifestHead({ spec, authority, madeAt }: ManifestParts): ManifestHead {
   const { batch, idScope, endpoint } = spec;
-  const base = { version: 1, batch, idScope, endpoint, tool: `zerotouch ${VERSION}`, madeAt: new Date(madeAt).toISOString() } as const;
-  if (authority === undefined) return { ...base, devices };
+  const base = { version: 2, batch, idScope, endpoint, tool: `zerotouch ${VERSION}`, madeAt: new Date(madeAt).toISOString() } as const;
+  if (authority === undefined) return base;
   const lines = [...authority.lines.values()].map((line) => manifestCertificate(line.certificate));
-  return { ...base, authority: { root: manifestCertificate(authority.root.certificate), lines }, devices };
+  return { ...base, authority: { root: manifestCertificate(authority.root.certificate), lines } };
 }
 
 /** The entry of one device. */

@@ -101,12 +101,12 @@ t.test('batches share a root, and a group its line', async (t) => {
   const shared = `authority: { directory: ${join(dir, 'ca')} }\n`;
   await burn(certified(shared), join(dir, 'a'));
   const after = readdirSync(join(dir, 'ca')).sort();
-  t.strictSame(after, ['line-x-group.key', 'line-x-group.pem', 'root.key', 'root.pem']);
+  t.strictSame(after, ['line-x-group.key', 'line-x-group.pem', 'manifest.key', 'manifest.pem', 'root.key', 'root.pem']);
   t.notOk(existsSync(join(dir, 'a', 'ca')));
   await burn(certified(shared).replace('batch: certified', 'batch: second'), join(dir, 'b'));
   t.strictSame(readdirSync(join(dir, 'ca')).sort(), after);
   await burn(certified(shared).replace('x-group', 'y-group'), join(dir, 'c'));
-  t.equal(readdirSync(join(dir, 'ca')).length, 6);
+  t.equal(readdirSync(join(dir, 'ca')).length, 8);
   const [a, b, c] = ['a', 'b', 'c'].map((name) => manifestIn(join(dir, name)).authority);
   t.strictSame(a, b);
   t.strictSame(a?.root, c?.root);

@@ -48,7 +48,7 @@ t.test('a mixed batch', async (t) => {
       manifest.devices.map((device) => device.registrationId),
       MIXED_IDS,
     );
-    t.match(manifest, { version: 1, batch: 'mixed', idScope: '0ne00000A1B', tool: `zerotouch ${VERSION}`, madeAt: /^\d{4}-.*Z$/ });
+    t.match(manifest, { version: 2, batch: 'mixed', idScope: '0ne00000A1B', tool: `zerotouch ${VERSION}`, madeAt: /^\d{4}-.*Z$/ });
     t.match(manifest.devices[0], {
       serial: '000001',
       attestation: 'x509',
@@ -92,7 +92,7 @@ t.test('a mixed batch', async (t) => {
   });
 
   t.test('the manifest holds no secret at all', async (t) => {
-    const text = readFileSync(join(out, 'manifest.json'), 'utf8');
+    const text = readFileSync(join(out, 'manifest.jsonl'), 'utf8');
     t.notMatch(text, /PRIVATE KEY/);
     for (const id of MIXED_IDS) {
       const { factory, secureCert } = imageOf(out, id);
@@ -136,7 +136,7 @@ t.test('a mixed batch', async (t) => {
       if (attestation.type === 'x509') {
         const leaf = attestation.x509.clientCertificates?.primary?.certificate ?? 'none';
         t.ok(secureCert?.deviceCertificate.startsWith(leaf), registrationId);
-      } else {
+      } else if (attestation.type === 'symmetricKey') {
         t.equal(Buffer.from(factory.symmetricKey ?? []).toString('base64'), attestation.symmetricKey.primaryKey);
         t.not(attestation.symmetricKey.primaryKey, attestation.symmetricKey.secondaryKey);
       }
@@ -149,8 +149,9 @@ t.test('a mixed batch', async (t) => {
     t.strictSame(open.map((path) => path.slice(out.length + 1)).sort(), [
       'ca/line-x-group.pem',
       'ca/line.pem',
+      'ca/manifest.pem',
       'ca/root.pem',
-      'manifest.json',
+      'manifest.jsonl',
     ]);
     for (const path of open) t.equal(modeOf(path), 0o644);
   });
@@ -174,7 +175,7 @@ t.test('a second batch is refused before anything is written', async (t) => {
   const out = t.testdir();
   await burn(certified(), out);
   const before = filesUnder(out).map((path) => [path, readFileSync(path, 'base64')]);
-  await t.rejects(burn(certified(), out), { code: 'OUT_OCCUPIED', where: out, seen: 'manifest.json', remedy: /another folder/ });
+  await t.rejects(burn(certified(), out), { code: 'OUT_OCCUPIED', where: out, seen: 'manifest.jsonl', remedy: /another folder/ });
   t.strictSame(
     filesUnder(out).map((path) => [path, readFileSync(path, 'base64')]),
     before,
@@ -208,7 +209,7 @@ t.test('the umask may be tight as well', async (t) => {
   t.match(await burn(certified(), out), { burnt: 2, failed: 0 });
   process.umask(umask);
   t.equal(modeOf(join(out, 'images', 'x-000001.bin')), 0o600);
-  t.equal(modeOf(join(out, 'manifest.json')), 0o644);
+  t.equal(modeOf(join(out, 'manifest.jsonl')), 0o644);
 });
 
 t.test('an abort leaves what was burnt whole, with its manifest and enrolments', async (t) => {
@@ -312,10 +313,10 @@ t.test('the key of a device is the one the documentation derives', async (t) => 
   t.equal(Buffer.from(symmetricKey).toString('base64'), 'Jsm0lyGpjaVYVP2g3FnmnmG9dI/9qU24wNoykUmermc=');
 });
 
-t.test('a batch of keys alone has no authority', async (t) => {
+t.test('a batch of keys alone has no authority but the signer of its manifest', async (t) => {
   const out = join(t.testdir(), 'out');
   await burn(certified().replace('x509', 'symmetric-key'), out);
-  t.notOk(existsSync(join(out, 'ca')));
+  t.strictSame(readdirSync(join(out, 'ca')).sort(), ['manifest.key', 'manifest.pem']);
   t.strictSame(enrolmentsIn(out).certificates, []);
   t.notOk(Object.hasOwn(manifestIn(out), 'authority'));
 });
@@ -347,6 +348,8 @@ t.test('whichever step of the disk fails, no name stands for half a file', async
     // A write that fails has often written something.
     create: (path, bytes, mode) =>
       systemFiles.create(path, bytes.subarray(0, 100), mode).then(() => step(() => rewrite(path, bytes, mode))),
+    append: (path, bytes) =>
+      systemFiles.append(path, bytes.subarray(0, 100)).then(() => step(() => systemFiles.append(path, bytes.subarray(100)))),
     sync: (path) => step(() => systemFiles.sync(path)),
     rename: (from, to) => step(() => systemFiles.rename(from, to)),
     remove: (path) => systemFiles.remove(path),
@@ -371,6 +374,7 @@ t.test('whichever step of the disk fails, no name stands for half a file', async
     for (const path of filesUnder(out)) {
       if (path.endsWith('.json')) JSON.parse(readFileSync(path, 'utf8'));
       else if (path.endsWith('.bin')) t.equal(openImage(memoryStorage(readFileSync(path))).factory.idScope, '0ne00000A1B');
+      else if (path.endsWith('.jsonl')) t.match(manifestIn(out), { batch: 'certified' });
       else t.match(path, /\.(pem|key)$/);
     }
   }

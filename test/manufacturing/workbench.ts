@@ -6,7 +6,8 @@ import { memoryStorage } from '@zerotouch/flash-image/storage';
 import { type Clock, systemClock } from '@zerotouch/foundation/clock';
 import { seededEntropy, systemEntropy } from '@zerotouch/foundation/entropy';
 import { type BurnOptions, type BurnSummary, burnBatch } from '@zerotouch/manufacturing/batch';
-import type { Manifest } from '@zerotouch/manufacturing/manifest';
+import type { ManifestDevice } from '@zerotouch/manufacturing/manifest';
+import type { ManifestHead, ManifestRecord } from '@zerotouch/manufacturing/manifest-record';
 import { parseSpec } from '@zerotouch/manufacturing/spec';
 
 /** One group of each kind there is: 3 + 3 + 2 + 2 devices. */
@@ -54,8 +55,16 @@ export function burn(text: string, out: string, { seed, ...options }: Partial<Bu
   return burnBatch(parseSpec(text, 'batch.yaml'), { out, clock: systemClock, entropy, ...options });
 }
 
-export function manifestIn(out: string): Manifest {
-  return JSON.parse(readFileSync(join(out, 'manifest.json'), 'utf8')) as Manifest;
+/** What the manifest of a batch says, its signatures left aside. */
+export function manifestIn(out: string): ManifestHead & { devices: ManifestDevice[] } {
+  const lines = readFileSync(join(out, 'manifest.jsonl'), 'utf8').trimEnd().split('\n');
+  const records = lines.map((line) => {
+    const { jws } = JSON.parse(line) as { jws: string };
+    return JSON.parse(Buffer.from(jws.split('.')[1] ?? '', 'base64url').toString()) as ManifestRecord;
+  });
+  const [head] = records;
+  if (head?.type !== 'batch') throw new Error('the manifest has no head');
+  return { ...head, devices: records.filter((record) => record.type === 'device') };
 }
 
 export function enrolmentsIn(out: string): EnrolmentFile {
