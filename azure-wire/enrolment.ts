@@ -19,7 +19,17 @@ export type AttestationMechanism =
         caReferences?: { primary?: string; secondary?: string };
       };
     }
-  | { type: 'symmetricKey'; symmetricKey: { primaryKey?: string; secondaryKey?: string } };
+  | { type: 'symmetricKey'; symmetricKey: { primaryKey?: string; secondaryKey?: string } }
+  /** Individual enrolments only. Keys are base64 of public areas as the TPM writes them. Source: iot-dps/concepts-tpm-attestation. */
+  | { type: 'tpm'; tpm: { endorsementKey: string; storageRootKey?: string } };
+
+/** The webhook that decides in custom allocation. Source: DPS service API 2021-10-01, CustomAllocationDefinition. */
+export interface CustomAllocationDefinition {
+  /** May carry a function key in its query: a secret. */
+  webhookUrl: string;
+  /** Of the request that the webhook gets, 2018-09-01-preview or newer. */
+  apiVersion: string;
+}
 
 /** What a hub device starts with. */
 export interface InitialTwin {
@@ -39,6 +49,7 @@ interface EnrolmentBase {
   reprovisionPolicy?: ReprovisionPolicy;
   allocationPolicy?: AllocationPolicy;
   iotHubs?: string[];
+  customAllocationDefinition?: CustomAllocationDefinition;
   initialTwin?: InitialTwin;
   capabilities?: { iotEdge: boolean };
   etag?: string;
@@ -50,6 +61,8 @@ interface EnrolmentBase {
 export interface IndividualEnrolment extends EnrolmentBase {
   registrationId: string;
   deviceId?: string;
+  /** The operator's own notes; never shown to the device. */
+  optionalDeviceInformation?: JsonObject;
 }
 
 /** An enrolment group in Azure's spelling. Source: DPS service API 2021-10-01, EnrollmentGroup. */

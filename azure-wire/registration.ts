@@ -7,7 +7,10 @@ export type RegistrationSubstatus = 'initialAssignment' | 'deviceDataMigrated' |
 /** What a device sends to register: may be empty over MQTT, the id then comes from the connection. */
 export interface DeviceRegistration {
   registrationId?: string;
+  /** What custom allocation gets to see of the device. */
   payload?: unknown;
+  /** Public areas of the endorsement and storage root keys, base64; HTTPS and AMQP only. */
+  tpm?: { endorsementKey: string; storageRootKey?: string };
 }
 
 /** What DPS knows of a device's registration. Source: DPS device API, DeviceRegistrationResult. */
@@ -22,9 +25,12 @@ export interface RegistrationState {
   errorMessage?: string;
   lastUpdatedDateTimeUtc?: string;
   etag?: string;
+  /** What custom allocation sends the device. */
   payload?: unknown;
   x509?: { enrollmentGroupId?: string };
   symmetricKey?: { enrollmentGroupId?: string };
+  /** `authenticationKey`: the device's hub key, wrapped so that only its TPM can read it; base64. */
+  tpm?: { authenticationKey?: string };
 }
 
 /** The reply to register and to a poll. Source: DPS device API, RegistrationOperationStatus. */

@@ -17,11 +17,13 @@ import { Sweep } from './doors/sweep.js';
 import { Dps } from './dps/dps.js';
 import { Enrolments } from './dps/enrolments.js';
 import { type ImportSummary, importEnrolments } from './dps/import.js';
+import { type LinkedHubs, Links } from './dps/links.js';
 import type { CloudEvents } from './events.js';
 import { CloudFault } from './faults.js';
-import { Hub } from './hub/hub.js';
+import { HubPark, type HubsAdmin } from './hub/park.js';
 import { Journal } from './journal.js';
-import { type HubAddress, hubAddress, linkHubs } from './linked-hubs.js';
+import { limitValues } from './limits.js';
+import { type HubAddress, hubAddress } from './linked-hubs.js';
 import { type CloudOptions, cloudSettings } from './options.js';
 import type { Attempt } from './reasons.js';
 import { memoryStore } from './store/memory.js';
@@ -29,7 +31,11 @@ import { memoryStore } from './store/memory.js';
 export type { CertificateUpload, EnrolmentService } from './api/dps-service.js';
 export type { HubDevice, HubService, HubTwin } from './api/hub-service.js';
 export type { ImportSummary } from './dps/import.js';
+export type { LinkedHub, LinkedHubs, LinkSettings } from './dps/links.js';
 export type { CloudEvents } from './events.js';
+export type { HubsAdmin } from './hub/park.js';
+export type { LimitOption, LimitValues } from './limits.js';
+export { azureLimits } from './limits.js';
 export type { HubAddress } from './linked-hubs.js';
 export type { CloudOptions, HubSpec } from './options.js';
 export type { Attempt, Reason } from './reasons.js';
@@ -37,7 +43,12 @@ export type { Attempt, Reason } from './reasons.js';
 /** A running local Azure. */
 export interface Cloud extends AsyncDisposable {
   readonly dps: { readonly host: string; readonly mqttPort: number; readonly httpsPort: number; readonly idScope: string };
+  /** The hubs that exist, linked or not, as they are now. */
   readonly hubs: readonly HubAddress[];
+  /** The hubs that DPS assigns devices to, and its default allocation policy. */
+  readonly linkedHubs: LinkedHubs;
+  /** Makes, changes and removes hubs. */
+  readonly hubsAdmin: HubsAdmin;
   /** Certificate of the CA that signed the listener's certificate, PEM: what a device must trust. */
   readonly ca: string;
   readonly enrolments: EnrolmentService;
@@ -64,15 +75,24 @@ export interface Cloud extends AsyncDisposable {
 export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
   const { clock = systemClock, entropy = systemEntropy, log = pino({ level: 'silent' }) } = options;
   const { host, mqttPort, httpsPort, idScope, hubs: specs, retryAfterSeconds, connectTimeoutSeconds } = cloudSettings(options);
+  const limits = limitValues(options.limits);
   const store = memoryStore();
   const events = new EventEmitter<CloudEvents>();
   const journal = new Journal({ attempts: store.attempts, events, clock, log });
-  const records = await linkHubs(specs, store, entropy);
-  const hubs = new Map(records.map((record) => [record.host, new Hub({ record, store, clock, entropy, journal })]));
+  const park = new HubPark({ store, clock, entropy, journal, limits });
+  const links = new Links({ store, limits });
+  await links.linkOwn((await park.open(specs)).map(hubAddress));
+  const hubs = park.running;
   const dps = new Dps({ idScope, retryAfter: retryAfterSeconds, store, hubs, clock, entropy, journal });
   const enrolments = new Enrolments({ store, clock, entropy });
 
-  const identity = await makeServerIdentity([GLOBAL_DPS_HOST, '*.azure-devices-provisioning.net', ...hubs.keys(), 'localhost']);
+  const identity = await makeServerIdentity([
+    GLOBAL_DPS_HOST,
+    '*.azure-devices-provisioning.net',
+    '*.azure-devices.net',
+    ...hubs.keys(),
+    'localhost',
+  ]);
   const receive = mqttReceptionist({ dps, hubs, journal });
   const sweep = new Sweep(clock);
   const connectTimeout = connectTimeoutSeconds * 1000;
@@ -102,7 +122,11 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
 
   return {
     dps: { host: GLOBAL_DPS_HOST, ...ports, idScope },
-    hubs: records.map(hubAddress),
+    get hubs() {
+      return park.list();
+    },
+    linkedHubs: links,
+    hubsAdmin: park,
     ca: identity.ca,
     enrolments: enrolmentService(store, enrolments),
     events,

@@ -4,6 +4,7 @@ import type { Entropy } from '@zerotouch/foundation/entropy';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { CloudFault } from './faults.js';
+import { type LimitOption, limitSchema } from './limits.js';
 
 /** An IoT hub that the cloud runs. */
 export interface HubSpec {
@@ -32,6 +33,8 @@ export interface CloudOptions {
   hubs?: readonly HubSpec[];
   /** What DPS tells a device to wait before it asks again, seconds; fractions and 0 are allowed. Default 3, as real DPS is seen to send. */
   retryAfterSeconds?: number;
+  /** Which limits are kept; see {@link LimitOption} for the default. */
+  limits?: LimitOption;
   /** How long a connection may take until its MQTT CONNECT is there, seconds. Default 30. */
   connectTimeoutSeconds?: number;
 }
@@ -65,6 +68,7 @@ const schema = z.strictObject({
     .refine((hubs) => new Set(hubs.map(({ host }) => host.toLowerCase())).size === hubs.length, { error: 'hold a host twice' }),
   retryAfterSeconds: z.number().min(0),
   connectTimeoutSeconds: z.number().positive(),
+  limits: limitSchema,
 });
 
 /** The settings of a cloud with every default filled in. */
@@ -80,6 +84,7 @@ export function cloudSettings(options: CloudOptions): CloudSettings {
     hubs: options.hubs ?? DEFAULT_HUBS,
     retryAfterSeconds: options.retryAfterSeconds ?? DEFAULT_RETRY_AFTER_SECONDS,
     connectTimeoutSeconds: options.connectTimeoutSeconds ?? DEFAULT_CONNECT_TIMEOUT_SECONDS,
+    limits: options.limits ?? {},
   });
   if (result.success) return result.data;
   const issue = result.error.issues[0];

@@ -29,6 +29,23 @@ export type Rule =
   | 'x509-chain-invalid'
   | 'x509-no-proof'
   | 'no-hub'
+  | 'hub-unlinked'
+  | 'hub-taken-out'
+  | 'hub-deleted'
+  | 'hub-rights'
+  | 'hub-unreachable'
+  | 'hub-full'
+  | 'static-hubs'
+  | 'webhook-status'
+  | 'webhook-timeout'
+  | 'webhook-unreachable'
+  | 'webhook-answer'
+  | 'webhook-hub'
+  | 'throttled-registrations'
+  | 'throttled-operations'
+  | 'throttled-polls'
+  | 'tpm-endorsement-key'
+  | 'tpm-transport'
   | 'hub-unknown'
   | 'hub-stranger'
   | 'hub-policy'
@@ -43,8 +60,12 @@ export interface Reason {
   seen?: string;
   /** What would have been accepted. */
   expected?: string;
+  /** The one value closest to what was met that would have passed, and what it differs in. */
+  nearest?: string;
   /** What the developer can do about it. */
   remedy?: string;
+  /** Hubs that could not get the device, each with its own rule. */
+  skipped?: readonly { host: string; rule: Rule; text: string }[];
 }
 
 /** What went over the wire: a CONNACK return code, or a status with the six-digit code in its body. */

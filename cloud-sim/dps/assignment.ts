@@ -6,7 +6,7 @@ import type { Entropy } from '@zerotouch/foundation/entropy';
 import type { Hub } from '../hub/hub.js';
 import type { NewDevice } from '../hub/registry.js';
 import type { Reason } from '../reasons.js';
-import type { HubRecord, RegistrationRecord, Store } from '../store/store.js';
+import type { LinkRecord, RegistrationRecord, Store } from '../store/store.js';
 import { etag, operationId } from '../unique.js';
 import { allocateHashed } from './allocation.js';
 import { type Admitted, type Source, sourceName } from './claim.js';
@@ -29,7 +29,7 @@ export interface AssignmentGround {
 /** Finds a hub for an admitted device, writes its registry, and keeps the registration. */
 export async function assign(registrationId: string, admitted: Admitted, ground: AssignmentGround): Promise<Assignment> {
   const key = canonicalRegistrationId(registrationId);
-  const [before, linked] = await Promise.all([ground.store.registrations.get(key), ground.store.hubs.list()]);
+  const [before, linked] = await Promise.all([ground.store.registrations.get(key), ground.store.links.list()]);
   const { candidates, unlinked } = candidatesOf(admitted.source, linked);
   const allocated = allocateHashed(
     key,
@@ -58,7 +58,7 @@ export async function assign(registrationId: string, admitted: Admitted, ground:
   return { record, reason: { rule: 'assigned', text: `${sourceName(admitted.source)} let it in, hub ${move.to.hub}${skipped}` } };
 }
 
-function candidatesOf({ enrolment }: Source, linked: readonly HubRecord[]): { candidates: HubRecord[]; unlinked: string[] } {
+function candidatesOf({ enrolment }: Source, linked: readonly LinkRecord[]): { candidates: LinkRecord[]; unlinked: string[] } {
   if (enrolment.iotHubs === undefined) return { candidates: [...linked], unlinked: [] };
   const wanted = enrolment.iotHubs.map((host) => host.toLowerCase());
   return {

@@ -34,20 +34,30 @@ export class Hub {
   readonly registry: Registry;
   readonly twins: Twins;
   readonly lines: Lines;
-  readonly #record: HubRecord;
+  #record: HubRecord;
   readonly #clock: Clock;
   readonly #entropy: Entropy;
   readonly #journal: Journal;
 
-  constructor({ record, store, clock, entropy, journal }: HubParts) {
+  constructor({ record, store, clock, entropy, journal, deviceLimit }: HubParts) {
     this.host = record.host;
-    this.registry = new Registry({ store, hub: record.host, entropy });
+    this.registry = new Registry({ store, hub: record.host, entropy, limit: deviceLimit });
     this.twins = new Twins({ store, hub: record.host, entropy });
     this.lines = new Lines({ hub: record.host, journal });
     this.#record = record;
     this.#clock = clock;
     this.#entropy = entropy;
     this.#journal = journal;
+  }
+
+  /** What the cloud knows of this hub. */
+  get record(): HubRecord {
+    return this.#record;
+  }
+
+  /** From now on these are its policies. */
+  renew(record: HubRecord): void {
+    this.#record = record;
   }
 
   /**
@@ -118,6 +128,8 @@ export class Hub {
 /** What a hub is made of. */
 export interface HubParts {
   record: HubRecord;
+  /** Devices that its registry takes. */
+  deviceLimit: number;
   store: Store;
   clock: Clock;
   entropy: Entropy;

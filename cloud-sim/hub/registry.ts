@@ -11,16 +11,37 @@ export interface NewDevice {
   capabilities: { iotEdge: boolean };
 }
 
+/** What a registry is made of. */
+export interface RegistryParts {
+  store: Store;
+  /** Host name. */
+  hub: string;
+  entropy: Entropy;
+  /** Devices that it takes; default: any number. */
+  limit?: number;
+}
+
 /** The devices of one hub, each with its twin. */
 export class Registry {
   readonly #store: Store;
   readonly #hub: string;
   readonly #entropy: Entropy;
+  readonly #limit: number;
+  /** Devices that certainly still fit; `undefined` before the first count. */
+  #room: number | undefined;
 
-  constructor({ store, hub, entropy }: { store: Store; hub: string; entropy: Entropy }) {
+  constructor({ store, hub, entropy, limit = Number.POSITIVE_INFINITY }: RegistryParts) {
     this.#store = store;
     this.#hub = hub;
     this.#entropy = entropy;
+    this.#limit = limit;
+  }
+
+  /** Whether no other device fits. Counts only when the room known of is used up. */
+  async isFull(): Promise<boolean> {
+    if (this.#limit === Number.POSITIVE_INFINITY) return false;
+    if (this.#room === undefined || this.#room <= 0) this.#room = this.#limit - (await this.#store.devices.count(this.#key('')));
+    return this.#room <= 0;
   }
 
   get(deviceId: string): Promise<DeviceRecord | undefined> {
@@ -34,6 +55,7 @@ export class Registry {
   /** Makes a device, or makes it anew: a new generation with a new twin. The twin comes first: whoever finds the device finds it. */
   async create(device: NewDevice, start: InitialTwin | TwinRecord): Promise<DeviceRecord> {
     const twin = 'desiredVersion' in start ? { ...start, deviceId: device.deviceId } : this.#firstTwin(device.deviceId, start);
+    if (this.#room !== undefined) this.#room -= 1;
     await this.#store.twins.update(this.#key(device.deviceId), () => twin);
     const record: DeviceRecord = { ...device, generationId: guid(this.#entropy), etag: etag(this.#entropy) };
     return this.#store.devices.update(this.#key(device.deviceId), () => record);
