@@ -1,0 +1,77 @@
+import { basename, dirname } from 'node:path';
+import { isFault } from '@zerotouch/foundation/fault';
+import { CompiledQuery, type DatabaseConnection, type Driver, type Kysely, SqliteDialect, SqliteDriver } from 'kysely';
+import Database from 'libsql';
+import { ManufacturingFault } from '../faults.js';
+import { type Files, MODE } from '../files.js';
+import type { LedgerDialect } from './database.js';
+import type { LedgerTables } from './schema.js';
+
+/** How long SQLite itself waits for a lock; it blocks this process, so the rest of the waiting is ours. */
+const LOCK_WAIT_MS = 50;
+
+/** A ledger in one file, which several processes of one machine may share. The file is 0600; every commit is on the disk when it returns. */
+export async function sqliteDialect(path: string, files: Files): Promise<LedgerDialect> {
+  const where = `the ledger ${path}`;
+  if (!(await files.list(dirname(path)))?.includes(basename(path)))
+    await files.create(path, Buffer.alloc(0), MODE.secret).catch(ignoreTaken);
+  const open = (): Database.Database => {
+    const database = new Database(path, { timeout: LOCK_WAIT_MS });
+    // WAL lets stations read while one writes; FULL syncs at every commit.
+    for (const pragma of ['busy_timeout = 50', 'journal_mode = WAL', 'synchronous = FULL', 'foreign_keys = ON']) {
+      database.prepare(`pragma ${pragma}`).all();
+    }
+    return database;
+  };
+  return {
+    kind: 'sqlite',
+    where,
+    dialect: new ImmediateSqlite({ database: async () => open() }),
+    now: async (_db: Kysely<LedgerTables>, clock) => clock.now(),
+    isDuplicate: (error) => /UNIQUE constraint failed|SQLITE_CONSTRAINT_(UNIQUE|PRIMARYKEY)/.test(textOf(error)),
+    isTransient: (error) => /SQLITE_BUSY|database is locked|database table is locked/.test(textOf(error)),
+    toFault: (error) => {
+      if (isFault(error) || !/^SQLITE_/.test(codeOf(error))) return undefined;
+      const code = /SQLITE_BUSY|SQLITE_LOCKED/.test(codeOf(error)) ? 'LEDGER_UNREACHABLE' : 'LEDGER_UNUSABLE';
+      return new ManufacturingFault(code, 'the ledger refused to work', {
+        where,
+        seen: `${codeOf(error)}: ${(error as Error).message}`,
+        expected: 'a ledger of zerotouch on a disk with space left',
+        cause: error,
+      });
+    },
+  };
+}
+
+// Our transactions write: a lock taken at their start waits its turn, one taken in their middle fails.
+class ImmediateSqlite extends SqliteDialect {
+  readonly #config: ConstructorParameters<typeof SqliteDialect>[0];
+
+  constructor(config: ConstructorParameters<typeof SqliteDialect>[0]) {
+    super(config);
+    this.#config = config;
+  }
+
+  override createDriver(): Driver {
+    return new ImmediateDriver(this.#config);
+  }
+}
+
+class ImmediateDriver extends SqliteDriver {
+  override async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw('begin immediate'));
+  }
+}
+
+function ignoreTaken(error: unknown): void {
+  if (codeOf(error) !== 'EEXIST') throw error;
+}
+
+function codeOf(error: unknown): string {
+  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+  return typeof code === 'string' ? code : '';
+}
+
+function textOf(error: unknown): string {
+  return `${codeOf(error)} ${error instanceof Error ? error.message : String(error)}`;
+}
