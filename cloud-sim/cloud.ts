@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import type { Server, TLSSocket } from 'node:tls';
+import type { Server } from 'node:tls';
 import type { EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
 import { canonicalRegistrationId, GLOBAL_DPS_HOST } from '@zerotouch/azure-wire/ids';
 import type { RegistrationState } from '@zerotouch/azure-wire/registration';
@@ -9,11 +9,13 @@ import { pino } from 'pino';
 import { type EnrolmentService, enrolmentService } from './api/dps-service.js';
 import { type HubService, hubService } from './api/hub-service.js';
 import { makeServerIdentity } from './doors/authority.js';
+import { type Channel, plainChannel } from './doors/channel.js';
 import { HttpsFront } from './doors/https.js';
 import { Listener, tlsServer, tlsSettings } from './doors/listener.js';
 import { MqttConnection } from './doors/mqtt/connection.js';
 import { mqttReceptionist } from './doors/mqtt/mqtt.js';
 import { Sweep } from './doors/sweep.js';
+import { webSocketUpgrade } from './doors/websocket.js';
 import { Dps } from './dps/dps.js';
 import { Enrolments } from './dps/enrolments.js';
 import { type ImportSummary, importEnrolments } from './dps/import.js';
@@ -96,9 +98,10 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
   const receive = mqttReceptionist({ dps, hubs, journal });
   const sweep = new Sweep(clock);
   const connectTimeout = connectTimeoutSeconds * 1000;
-  const accept = (socket: TLSSocket) =>
-    sweep.add(new MqttConnection({ socket, receive, clock, log, connectTimeout, onClosed: (connection) => sweep.delete(connection) }));
+  const speakMqtt = (channel: Channel) =>
+    sweep.add(new MqttConnection({ channel, receive, clock, log, connectTimeout, onClosed: (connection) => sweep.delete(connection) }));
   const https = new HttpsFront({ identity, requestTimeout: connectTimeout, log });
+  https.mountUpgrade(webSocketUpgrade(new Map([['mqtt', speakMqtt]]), log));
   const listeners: Listener[] = [];
   const open = async (server: Server, port: number): Promise<number> => {
     const listener = await Listener.open({ server, host, port, log });
@@ -112,7 +115,10 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
   let ports: { mqttPort: number; httpsPort: number };
   try {
     ports = {
-      mqttPort: await open(tlsServer(tlsSettings(identity, connectTimeout), accept, log), mqttPort),
+      mqttPort: await open(
+        tlsServer(tlsSettings(identity, connectTimeout), (socket) => speakMqtt(plainChannel(socket)), log),
+        mqttPort,
+      ),
       httpsPort: await open(https.server, httpsPort),
     };
   } catch (error) {

@@ -1,8 +1,8 @@
-import type { TLSSocket } from 'node:tls';
 import type { Clock } from '@zerotouch/foundation/clock';
 import { generate, type IConnectPacket, type IPublishPacket, type Packet } from 'mqtt-packet';
 import type { Logger } from 'pino';
 import { connack } from '../../choices.js';
+import { type Channel, endSoon } from '../channel.js';
 import type { Watched } from '../sweep.js';
 import { FrameReader } from './frames.js';
 import type { MqttSession, Outgoing, Receptionist } from './session.js';
@@ -13,7 +13,7 @@ const MAX_UNREAD_BYTES = 1024 * 1024;
 
 /** What a connection works with. */
 export interface ConnectionParts {
-  socket: TLSSocket;
+  channel: Channel;
   receive: Receptionist;
   clock: Clock;
   log: Logger;
@@ -43,12 +43,12 @@ export class MqttConnection implements Watched {
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
     this.#silentUntil = parts.clock.monotonic() + parts.connectTimeout;
-    const { socket } = parts;
-    socket.on('data', (chunk: Buffer) => this.#hear(chunk));
-    socket.on('error', (error: Error) => {
+    const { stream } = parts.channel;
+    stream.on('data', (chunk: Buffer) => this.#hear(chunk));
+    stream.on('error', (error: Error) => {
       this.#cause ??= `the socket failed: ${error.message}`;
     });
-    socket.on('close', () => this.#closed());
+    stream.on('close', () => this.#closed());
   }
 
   /** Looks at the deadlines: CONNECT, keep-alive, the end of the token. */
@@ -68,7 +68,7 @@ export class MqttConnection implements Watched {
       this.#write({ cmd: 'connack', returnCode: connack.badProtocolVersion, sessionPresent: false });
       this.#end('the CONNECT is of another protocol version than MQTT 3.1.1');
     } else if (broken !== undefined) this.#end(broken === 'too-long' ? 'a packet is longer than is served' : 'a packet is malformed');
-    else if (this.#waiting.length > MAX_WAITING_PACKETS) this.#parts.socket.pause();
+    else if (this.#waiting.length > MAX_WAITING_PACKETS) this.#parts.channel.stream.pause();
     void this.#work();
   }
 
@@ -84,7 +84,7 @@ export class MqttConnection implements Watched {
       this.#end('the cloud failed to handle a packet');
     } finally {
       this.#working = false;
-      if (!this.#ended) this.#parts.socket.resume();
+      if (!this.#ended) this.#parts.channel.stream.resume();
     }
   }
 
@@ -123,7 +123,7 @@ export class MqttConnection implements Watched {
       this.#write({ cmd: 'connack', returnCode: connack.badProtocolVersion, sessionPresent: false });
       return this.#end('the CONNECT is of another protocol version than MQTT 3.1.1');
     }
-    const reception = await this.#parts.receive(packet, this.#parts.socket);
+    const reception = await this.#parts.receive(packet, this.#parts.channel);
     if ('returnCode' in reception) {
       if (!this.#ended) this.#write({ cmd: 'connack', returnCode: reception.returnCode, sessionPresent: false });
       return this.#end(reception.cause);
@@ -154,10 +154,10 @@ export class MqttConnection implements Watched {
   }
 
   #write(packet: Packet): void {
-    const { socket } = this.#parts;
-    if (this.#ended || !socket.writable) return;
-    socket.write(generate(packet));
-    if (socket.writableLength > MAX_UNREAD_BYTES) this.#end('the device does not read');
+    const { stream } = this.#parts.channel;
+    if (this.#ended || !stream.writable) return;
+    stream.write(generate(packet));
+    if (stream.writableLength > MAX_UNREAD_BYTES) this.#end('the device does not read');
   }
 
   #end(cause: string): void {
@@ -165,7 +165,7 @@ export class MqttConnection implements Watched {
     this.#ended = true;
     this.#cause ??= cause;
     this.#waiting.length = 0;
-    this.#parts.socket.destroySoon();
+    endSoon(this.#parts.channel.stream);
   }
 
   #closed(): void {

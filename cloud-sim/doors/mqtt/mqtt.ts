@@ -1,4 +1,3 @@
-import type { TLSSocket } from 'node:tls';
 import { parseDpsUserName } from '@zerotouch/azure-wire/dps-mqtt';
 import { parseHubUserName } from '@zerotouch/azure-wire/hub-mqtt';
 import { GLOBAL_DPS_HOST } from '@zerotouch/azure-wire/ids';
@@ -9,7 +8,8 @@ import { dpsChoices, hubChoices } from '../../choices.js';
 import type { Dps } from '../../dps/dps.js';
 import type { Hub } from '../../hub/hub.js';
 import type { Journal } from '../../journal.js';
-import type { Reason, Rule } from '../../reasons.js';
+import type { Reason, Rule, Transport } from '../../reasons.js';
+import type { Channel } from '../channel.js';
 import { presentedCertificate } from '../presented.js';
 import { DpsMqttSession } from './dps-session.js';
 import { HubMqttSession } from './hub-session.js';
@@ -24,26 +24,26 @@ export interface MqttServices {
 
 /** Tells DPS and the hubs apart by the user name, and says what they decide in CONNACK codes. */
 export function mqttReceptionist({ dps, hubs, journal }: MqttServices): Receptionist {
-  return async (connect, socket) => {
+  return async (connect, channel) => {
     const userName = connect.username ?? '';
     // A hub's host name has dots, an ID scope has none: a device may be called "registrations".
-    return /^[^/.]*\/registrations\//.test(userName) ? atDps(userName, connect, socket) : atHub(userName, connect, socket);
+    return /^[^/.]*\/registrations\//.test(userName) ? atDps(userName, connect, channel) : atHub(userName, connect, channel);
   };
 
-  async function atDps(userName: string, connect: IConnectPacket, socket: TLSSocket): Promise<Reception> {
+  async function atDps(userName: string, connect: IConnectPacket, channel: Channel): Promise<Reception> {
     const name = attempted(() => parseDpsUserName(userName));
-    if ('fault' in name) return nameless('dps', GLOBAL_DPS_HOST, connect, name.fault);
+    if ('fault' in name) return nameless('dps', GLOBAL_DPS_HOST, connect, channel, name.fault);
     const { idScope, registrationId, apiVersion } = name.value;
-    const opened = await dps.open({ transport: 'mqtt', idScope, registrationId, apiVersion, ...shown(connect, socket) }, (reason) => ({
+    const opened = await dps.open({ idScope, registrationId, apiVersion, ...shown(connect, channel) }, (reason) => ({
       connack: dpsCode(reason.rule),
     }));
     if ('reason' in opened) return { returnCode: dpsCode(opened.reason.rule), cause: opened.reason.text };
     return { session: new DpsMqttSession(opened.session) };
   }
 
-  async function atHub(userName: string, connect: IConnectPacket, socket: TLSSocket): Promise<Reception> {
+  async function atHub(userName: string, connect: IConnectPacket, channel: Channel): Promise<Reception> {
     const name = attempted(() => parseHubUserName(userName));
-    if ('fault' in name) return nameless('hub', '', connect, name.fault);
+    if ('fault' in name) return nameless('hub', '', connect, channel, name.fault);
     const { deviceId, moduleId, apiVersion } = name.value;
     const host = name.value.hub.toLowerCase();
     const hub = hubs.get(host);
@@ -58,10 +58,10 @@ export function mqttReceptionist({ dps, hubs, journal }: MqttServices): Receptio
       };
       const returnCode = hubChoices.unknownHub.value;
       const wire = { connack: returnCode };
-      await journal.attempt({ service: 'hub', host, transport: 'mqtt', id: deviceId, outcome: 'refused', wire, reason });
+      await journal.attempt({ service: 'hub', host, transport: transportOf(channel), id: deviceId, outcome: 'refused', wire, reason });
       return { returnCode, cause: reason.text };
     }
-    const opened = await hub.open({ transport: 'mqtt', deviceId, moduleId, apiVersion, ...shown(connect, socket) }, (reason) => ({
+    const opened = await hub.open({ deviceId, moduleId, apiVersion, ...shown(connect, channel) }, (reason) => ({
       connack: reason === undefined ? 0 : hubCode(reason.rule),
     }));
     if ('reason' in opened) return { returnCode: hubCode(opened.reason.rule), cause: opened.reason.text };
@@ -73,13 +73,27 @@ export function mqttReceptionist({ dps, hubs, journal }: MqttServices): Receptio
     };
   }
 
-  async function nameless(service: 'dps' | 'hub', host: string, { clientId }: IConnectPacket, fault: Fault): Promise<Reception> {
+  async function nameless(
+    service: 'dps' | 'hub',
+    host: string,
+    { clientId }: IConnectPacket,
+    channel: Channel,
+    fault: Fault,
+  ): Promise<Reception> {
     const seen = typeof fault.seen === 'string' ? { seen: fault.seen.slice(0, 300) } : {};
     const expected = fault.expected === undefined ? {} : { expected: fault.expected };
     const reason: Reason = { rule: 'user-name', text: fault.message.slice(0, 500), ...seen, ...expected };
     const returnCode = (service === 'dps' ? dpsChoices : hubChoices).malformedUserName.value;
     const id = clientId.slice(0, 128);
-    await journal.attempt({ service, host, transport: 'mqtt', id, outcome: 'refused', wire: { connack: returnCode }, reason });
+    await journal.attempt({
+      service,
+      host,
+      transport: transportOf(channel),
+      id,
+      outcome: 'refused',
+      wire: { connack: returnCode },
+      reason,
+    });
     return { returnCode, cause: reason.text };
   }
 }
@@ -113,8 +127,17 @@ function hubCode(rule: Rule): 1 | 2 | 3 | 4 | 5 {
   }
 }
 
-function shown(connect: IConnectPacket, socket: TLSSocket) {
-  return { clientId: connect.clientId, password: connect.password?.toString('utf8'), certificate: presentedCertificate(socket) };
+function transportOf({ webSocket }: Channel): Transport {
+  return webSocket ? 'mqtt-ws' : 'mqtt';
+}
+
+function shown(connect: IConnectPacket, channel: Channel) {
+  return {
+    transport: transportOf(channel),
+    clientId: connect.clientId,
+    password: connect.password?.toString('utf8'),
+    certificate: presentedCertificate(channel.tls),
+  };
 }
 
 function attempted<T>(parse: () => T): { value: T } | { fault: Fault } {

@@ -1,5 +1,5 @@
-import type { TLSSocket } from 'node:tls';
 import type { IConnectPacket } from 'mqtt-packet';
+import type { Channel } from '../channel.js';
 
 /** A message a device published. */
 export interface Published {
@@ -40,4 +40,4 @@ export type Reception =
   | { returnCode: 1 | 2 | 3 | 4 | 5; cause: string };
 
 /** Hears a CONNECT. */
-export type Receptionist = (connect: IConnectPacket, socket: TLSSocket) => Promise<Reception>;
+export type Receptionist = (connect: IConnectPacket, channel: Channel) => Promise<Reception>;
