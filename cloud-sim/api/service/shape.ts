@@ -1,0 +1,107 @@
+import type { X509Certificate } from 'node:crypto';
+import { timestampUtc } from '@zerotouch/azure-wire/errors';
+import type { RegistrationState } from '@zerotouch/azure-wire/registration';
+import { isJsonObject } from '@zerotouch/azure-wire/twin';
+import { issuerLine, readCertificate, subjectLine, thumbprint } from '../../certificates.js';
+
+/** A JSON object of which only the members at hand are known. */
+export type Json = Record<string, unknown>;
+
+/** Members that the service writes itself: they may come back from a client, and say nothing. */
+const READ_ONLY = ['registrationState', 'createdDateTimeUtc', 'lastUpdatedDateTimeUtc', 'etag'];
+
+/** The certificate pairs of an X.509 attestation. */
+const PAIRS = ['clientCertificates', 'signingCertificates'];
+
+/** An enrolment as reading shows it: no symmetric key, certificates by their info. */
+export function shownEnrolment(enrolment: object, state?: RegistrationState): Json {
+  const { attestation, ...rest } = enrolment as Json;
+  return {
+    ...rest,
+    attestation: shownMechanism(attestation, false),
+    provisioningStatus: rest.provisioningStatus ?? 'enabled',
+    ...(state === undefined ? {} : { registrationState: shownState(state) }),
+  };
+}
+
+/** An attestation mechanism. @param secrets whether keys and certificates are shown themselves */
+export function shownMechanism(attestation: unknown, secrets: boolean): unknown {
+  if (!isJsonObject(attestation)) return attestation;
+  if (attestation.type === 'symmetricKey' && !secrets) return { type: 'symmetricKey' };
+  if (!isJsonObject(attestation.x509)) return attestation;
+  const pairs = PAIRS.flatMap((name) => {
+    const pair = (attestation.x509 as Json)[name];
+    if (!isJsonObject(pair)) return [];
+    const shown = Object.entries(pair).map(([slot, value]) => [slot, shownCertificate(certificateText(value), secrets)]);
+    return [[name, Object.fromEntries(shown)]];
+  });
+  return { ...attestation, x509: { ...attestation.x509, ...Object.fromEntries(pairs) } };
+}
+
+/** A registration as the service API shows it: without what the device alone is told. Source: swagger, DeviceRegistrationState. */
+export function shownState({ x509: _, symmetricKey: __, tpm: ___, ...state }: RegistrationState): Json {
+  return { ...state };
+}
+
+/**
+ * An enrolment that a client wrote, without what it may not write; a certificate that came as info alone is the enrolled one again.
+ * @param current the enrolment that is there
+ */
+export function writtenEnrolment(body: Json, current: object | undefined): Json {
+  // A member of null is one that a client's serialiser did not leave out.
+  const kept = Object.entries(body).filter(([name, value]) => value !== null && !READ_ONLY.includes(name));
+  const written: Json = Object.fromEntries(kept);
+  const { attestation } = written;
+  if (!isJsonObject(attestation)) return written;
+  const mechanism: Json = Object.fromEntries(Object.entries(attestation).filter(([, value]) => value !== null));
+  if (isJsonObject(mechanism.x509)) {
+    const enrolled = ((current as Json | undefined)?.attestation as Json | undefined)?.x509 as Json | undefined;
+    mechanism.x509 = writtenX509(mechanism.x509, enrolled);
+  }
+  return { ...written, attestation: mechanism };
+}
+
+function writtenX509(x509: Json, enrolled: Json | undefined): Json {
+  const entries = Object.entries(x509).filter(([, value]) => value !== null);
+  return Object.fromEntries(
+    entries.map(([name, pair]) => {
+      if (!PAIRS.includes(name) || !isJsonObject(pair)) return [name, pair];
+      const before = (enrolled?.[name] ?? {}) as Json;
+      const slots = Object.entries(pair).filter(([, value]) => value !== null);
+      return [name, Object.fromEntries(slots.map(([slot, value]) => [slot, writtenCertificate(value, before[slot])]))];
+    }),
+  );
+}
+
+function writtenCertificate(value: unknown, enrolled: unknown): unknown {
+  if (!isJsonObject(value)) return value;
+  const { info, certificate, ...rest } = value;
+  if (typeof certificate === 'string') return { ...rest, certificate };
+  const text = certificateText(enrolled);
+  const same =
+    isJsonObject(info) && text !== '' && certificateInfo(readCertificate(text, 'enrolment')).sha256Thumbprint === info.sha256Thumbprint;
+  return same ? { ...rest, certificate: text } : rest;
+}
+
+function certificateText(value: unknown): string {
+  return isJsonObject(value) && typeof value.certificate === 'string' ? value.certificate : '';
+}
+
+function shownCertificate(text: string, itself: boolean): Json {
+  const info = certificateInfo(readCertificate(text, 'enrolment'));
+  return itself ? { certificate: text, info } : { info };
+}
+
+/** Source: swagger, X509CertificateInfo. */
+function certificateInfo(certificate: X509Certificate): Json {
+  return {
+    subjectName: subjectLine(certificate),
+    sha1Thumbprint: certificate.fingerprint.replaceAll(':', ''),
+    sha256Thumbprint: thumbprint(certificate),
+    issuerName: issuerLine(certificate),
+    notBeforeUtc: timestampUtc(Date.parse(certificate.validFrom)),
+    notAfterUtc: timestampUtc(Date.parse(certificate.validTo)),
+    serialNumber: certificate.serialNumber,
+    version: 3,
+  };
+}
