@@ -2,7 +2,7 @@ import { hex, ImageFault } from './faults.js';
 
 /** One entry of the partition table. Offsets and sizes in bytes of flash. */
 export interface Partition {
-  /** 1 to 15 printable ASCII characters. */
+  /** 1 to 16 printable ASCII characters. */
   readonly name: string;
   /** See {@link partitionType}. */
   readonly type: number;
@@ -30,7 +30,7 @@ const APP_ALIGNMENT = 0x10000;
 const WRITABLE_NVS_MINIMUM = 0x3000;
 
 /** Type numbers that this room knows. Source: esp-idf partition tables guide; esp_secure_cert_mgr. */
-export const partitionType = { app: 0x00, data: 0x01, secureCert: 0x3f } as const;
+export const partitionType = { app: 0x00, data: 0x01, bootloader: 0x02, partitionTable: 0x03, secureCert: 0x3f } as const;
 /** Subtype numbers that this room knows: of `app`, of `data`, of `secureCert`. */
 export const partitionSubtype = { factoryApp: 0x00, nvs: 0x02, nvsKeys: 0x04, secureCert: 0x06 } as const;
 
@@ -130,11 +130,11 @@ export function checkLayout({ flashSize, partitions }: Layout): void {
 
 function checkName(partition: Partition, names: Set<string>): void {
   const { name } = partition;
-  if (!/^[\x21-\x7e]{1,15}$/.test(name)) {
+  if (!/^[\x20-\x7e]{1,16}$/.test(name)) {
     throw new ImageFault('LAYOUT_NAME', 'the name does not fit', {
       where: where(partition),
       seen: name,
-      expected: '1 to 15 printable ASCII characters',
+      expected: '1 to 16 printable ASCII characters',
     });
   }
   if (names.has(name))
@@ -152,6 +152,7 @@ function checkBounds(partition: Partition, flashSize: number): void {
       expected: `a multiple of ${hex(alignment)}`,
     });
   }
+  if (isBelowTable(partition)) return;
   if (offset < TABLE_OFFSET + SECTOR_SIZE) {
     throw new ImageFault('LAYOUT_BOUNDS', 'it lies over the bootloader or the partition table', {
       where: where(partition),
@@ -170,14 +171,23 @@ function checkBounds(partition: Partition, flashSize: number): void {
 
 function checkSize(partition: Partition): void {
   const { size } = partition;
-  const least = isNvs(partition) && !partition.readOnly ? WRITABLE_NVS_MINIMUM : SECTOR_SIZE;
-  if (!Number.isInteger(size) || size % SECTOR_SIZE !== 0 || size < least) {
+  // Espressif's tool takes any size but for applications; NVS is made of pages.
+  const step = isNvs(partition) || partition.type === partitionType.app ? SECTOR_SIZE : 1;
+  const least = isNvs(partition) && !partition.readOnly ? WRITABLE_NVS_MINIMUM : step;
+  if (!Number.isInteger(size) || size % step !== 0 || size < least) {
     throw new ImageFault('LAYOUT_SIZE', isNvs(partition) ? 'an NVS partition cannot have this size' : 'a partition cannot have this size', {
       where: where(partition),
       seen: hex(size),
-      expected: `a multiple of ${hex(SECTOR_SIZE)}, at least ${hex(least)}${least === SECTOR_SIZE ? '' : ' (or the readonly flag)'}`,
+      expected: `a multiple of ${hex(step)}, at least ${hex(least)}${least === WRITABLE_NVS_MINIMUM ? ' (or the readonly flag)' : ''}`,
     });
   }
+}
+
+/** The bootloader and the table itself may be listed too, where they are. */
+function isBelowTable({ type, subtype, offset, size }: Partition): boolean {
+  if (subtype !== 0) return false;
+  if (type === partitionType.partitionTable) return offset === TABLE_OFFSET && size === SECTOR_SIZE;
+  return type === partitionType.bootloader && offset + size <= TABLE_OFFSET;
 }
 
 function where({ name, offset }: Partition): string {

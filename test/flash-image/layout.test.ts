@@ -11,7 +11,7 @@ t.test('the default layout is sound', async (t) => {
 });
 
 for (const [what, code, ...partitions] of [
-  ['a name of 16 characters', 'LAYOUT_NAME', { ...data, name: 'sixteen-letters!' }],
+  ['a name of 17 characters', 'LAYOUT_NAME', { ...data, name: 'seventeen-letters' }],
   ['an empty name', 'LAYOUT_NAME', { ...data, name: '' }],
   ['one name twice', 'LAYOUT_NAME', data, { ...data, offset: 0xa000 }],
   ['data off the sector grid', 'LAYOUT_ALIGNMENT', { ...data, offset: 0x9800 }],

@@ -1,0 +1,24 @@
+import { Fault } from '@zerotouch/foundation/fault';
+
+/**
+ * Codes of {@link InputFault}.
+ *
+ * `PARTITIONS_INVALID` a partition CSV; `FLASH_INPUT` a file for the flash, or a layout without room for what goes into it; `CHIP_UNFIT` a
+ * chip that cannot do what the spec asks; `CSR_*` certificate requests; `ENDORSEMENT_INVALID` endorsement keys of TPMs; `TOKEN_*` a PKCS#11
+ * token; `PASSPHRASE` of a CA key; `PROOF_CODE` a verification code.
+ */
+export type InputFaultCode =
+  | 'PARTITIONS_INVALID'
+  | 'FLASH_INPUT'
+  | 'CHIP_UNFIT'
+  | 'CSR_INVALID'
+  | 'CSR_MISSING'
+  | 'ENDORSEMENT_INVALID'
+  | 'TOKEN_MODULE'
+  | 'TOKEN_REFUSED'
+  | 'TOKEN_KEY'
+  | 'PASSPHRASE'
+  | 'PROOF_CODE';
+
+/** Something that was handed to the factory cannot be used. */
+export class InputFault extends Fault<InputFaultCode> {}
