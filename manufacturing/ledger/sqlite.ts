@@ -1,6 +1,6 @@
 import { basename, dirname } from 'node:path';
 import { isFault } from '@zerotouch/foundation/fault';
-import { CompiledQuery, type DatabaseConnection, type Driver, type Kysely, SqliteDialect, SqliteDriver } from 'kysely';
+import { CompiledQuery, type DatabaseConnection, type Driver, type Kysely, type SqliteDatabase, SqliteDialect, SqliteDriver } from 'kysely';
 import Database from 'libsql';
 import { ManufacturingFault } from '../faults.js';
 import { type Files, MODE } from '../files.js';
@@ -26,7 +26,7 @@ export async function sqliteDialect(path: string, files: Files): Promise<LedgerD
   return {
     kind: 'sqlite',
     where,
-    dialect: new ImmediateSqlite({ database: async () => open() }),
+    dialect: new ImmediateSqlite({ database: async () => steady(open()) }),
     now: async (_db: Kysely<LedgerTables>, clock) => clock.now(),
     isDuplicate: (error) => /UNIQUE constraint failed|SQLITE_CONSTRAINT_(UNIQUE|PRIMARYKEY)/.test(textOf(error)),
     isTransient: (error) => /SQLITE_BUSY|database is locked|database table is locked/.test(textOf(error)),
@@ -39,6 +39,21 @@ export async function sqliteDialect(path: string, files: Files): Promise<LedgerD
         expected: 'a ledger of zerotouch on a disk with space left',
         cause: error,
       });
+    },
+  };
+}
+
+// libsql leaves a statement that failed open until its garbage is collected, and an open "begin" keeps every later commit from working.
+function steady(database: Database.Database): SqliteDatabase {
+  return {
+    close: () => database.close(),
+    prepare(text) {
+      if (!/^(begin|commit|rollback)/.test(text)) return database.prepare(text);
+      const run = () => {
+        database.exec(text);
+        return { changes: 0, lastInsertRowid: 0 };
+      };
+      return { reader: false, run, all: () => [], iterate: () => [].values() };
     },
   };
 }
