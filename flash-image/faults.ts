@@ -52,6 +52,9 @@ export type ImageFaultCode =
   | 'CHIP_HMAC'
   | 'EFUSE_SIZE'
   | 'EFUSE_IO'
+  /** Exported forms of an image. */
+  | 'EXPORT_HEX'
+  | 'EXPORT_UF2'
   /** A field of the factory data that is absent or of the wrong type. */
   | 'FACTORY_FIELD';
 
