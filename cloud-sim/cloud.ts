@@ -10,6 +10,7 @@ import { type EnrolmentService, enrolmentService } from './api/dps-service.js';
 import { type HubService, hubService } from './api/hub-service.js';
 import { makeServerIdentity } from './doors/authority.js';
 import { type Channel, plainChannel } from './doors/channel.js';
+import { deviceApi } from './doors/http/device-api.js';
 import { HttpsFront } from './doors/https.js';
 import { Listener, tlsServer, tlsSettings } from './doors/listener.js';
 import { MqttConnection } from './doors/mqtt/connection.js';
@@ -101,6 +102,7 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
   const speakMqtt = (channel: Channel) =>
     sweep.add(new MqttConnection({ channel, receive, clock, log, connectTimeout, onClosed: (connection) => sweep.delete(connection) }));
   const https = new HttpsFront({ identity, requestTimeout: connectTimeout, log });
+  https.mount(deviceApi({ dps, clock, entropy, log }));
   https.mountUpgrade(webSocketUpgrade(new Map([['mqtt', speakMqtt]]), log));
   const listeners: Listener[] = [];
   const open = async (server: Server, port: number): Promise<number> => {
