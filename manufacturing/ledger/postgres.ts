@@ -19,8 +19,9 @@ export function postgresDialect(url: string): LedgerDialect {
     application_name: 'zerotouch',
     types: { getTypeParser: (type: number, format) => (type === INT8 ? Number : pg.types.getTypeParser(type, format)) },
   });
-  // A connection that breaks while nobody uses it is replaced at the next use.
+  // A connection that breaks between two queries is found out, and replaced, at the next one.
   pool.on('error', () => {});
+  pool.on('connect', (client) => client.on('error', () => {}));
   return {
     kind: 'postgres',
     where,
@@ -33,14 +34,11 @@ export function postgresDialect(url: string): LedgerDialect {
     isDuplicate: (error) => codeOf(error) === '23505',
     isTransient: (error) =>
       // Classes 08 (connection), 57P (restart), 40 (deadlock, serialisation), 53 (no room for a connection). Source: PostgreSQL, appendix A.
-      /^(08|57P|40|53300)/.test(codeOf(error)) ||
-      NETWORK.has(codeOf(error)) ||
-      /Connection terminated|timeout exceeded/.test(messageOf(error)),
+      /^(08|57P|40|53300)/.test(codeOf(error)) || NETWORK.has(codeOf(error)) || BROKEN.test(messageOf(error)),
     toFault: (error) => {
       if (isFault(error)) return undefined;
       const code = codeOf(error);
-      const unreachable =
-        /^(08|57P|53300)/.test(code) || NETWORK.has(code) || /Connection terminated|timeout exceeded/.test(messageOf(error));
+      const unreachable = /^(08|57P|53300)/.test(code) || NETWORK.has(code) || BROKEN.test(messageOf(error));
       if (!unreachable && !/^[0-9A-Z]{5}$/.test(code)) return undefined;
       const summary = unreachable ? 'the ledger does not answer' : 'the ledger refused to work';
       return new ManufacturingFault(unreachable ? 'LEDGER_UNREACHABLE' : 'LEDGER_UNUSABLE', summary, {
@@ -56,6 +54,8 @@ export function postgresDialect(url: string): LedgerDialect {
   };
 }
 
+// What pg itself says, without a code.
+const BROKEN = /Connection terminated|timeout exceeded|not queryable/;
 const NETWORK = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN']);
 
 /** Host and database of a URL: all of it that may be shown. */

@@ -1,4 +1,4 @@
-// `node scripts/checks/tap-totals.mjs FILE`: the one line `N passed, N failed` from what tap wrote with --output-file.
+// `node scripts/checks/tap-totals.mjs FILE...`: the one line `N passed, N failed` from what tap wrote with --output-file.
 // Assertions count, each once; a file that died without a failing assertion counts as one failure, and so does a missing report.
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
@@ -17,13 +17,16 @@ const count = (parser) => {
   });
 };
 
-const parser = new Parser();
-count(parser);
-try {
-  await pipeline(createReadStream(process.argv[2]), parser);
-} catch (error) {
-  process.stderr.write(`tap-totals: ${error.message}\n`);
+for (const file of process.argv.slice(2)) {
+  const parser = new Parser();
+  count(parser);
+  const before = failed;
+  try {
+    await pipeline(createReadStream(file), parser);
+  } catch (error) {
+    process.stderr.write(`tap-totals: ${error.message}\n`);
+  }
+  const { ok = false, fail = 0 } = parser.results ?? {};
+  if (failed === before && !ok) failed += Math.max(1, fail);
 }
-const { ok = false, fail = 0 } = parser.results ?? {};
-if (failed === 0 && !ok) failed = Math.max(1, fail);
 console.log(`${passed} passed, ${failed} failed`);

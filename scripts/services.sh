@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Starts the services that test/services needs, runs a command with their addresses in the environment, and stops them again:
+#   scripts/services.sh run COMMAND...
+# PostgreSQL of Debian, on a free port of the loopback range, in a temporary folder, as an unprivileged user (it refuses root).
+#   ZT_TEST_POSTGRES          postgres:// URL of a database whose user may create databases
+#   ZT_TEST_POSTGRES_RESTART  a command that restarts that server at once, as a crash would
+set -euo pipefail
+
+install_packages() {
+  local missing=()
+  ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
+  [ ${#missing[@]} -eq 0 ] && return
+  local as_root=()
+  [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+  # The package would start a server of its own on the standard port; ours is all that is wanted.
+  "${as_root[@]}" mkdir -p /etc/postgresql-common/createcluster.d
+  echo 'create_main_cluster = false' | "${as_root[@]}" tee /etc/postgresql-common/createcluster.d/zerotouch.conf >/dev/null
+  "${as_root[@]}" apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}"
+}
+
+postgres_bin() {
+  ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1
+}
+
+# as_owner FOLDER COMMAND...: as the user that owns the folder.
+as_owner() {
+  local owner
+  owner=$(stat -c %U "$1")
+  shift
+  if [ "$(id -un)" = "$owner" ]; then "$@"; else runuser -u "$owner" -- "$@"; fi
+}
+
+start_postgres() {
+  local folder=$1 port=$2
+  [ "$(id -u)" -ne 0 ] || chown postgres "$folder"
+  as_owner "$folder" "$(postgres_bin)/initdb" -D "$folder/data" -U zerotouch -A trust -E UTF8 --no-sync >/dev/null
+  cat >>"$folder/data/postgresql.conf" <<EOF
+listen_addresses = '127.0.0.1'
+port = $port
+unix_socket_directories = ''
+fsync = on
+EOF
+  as_owner "$folder" "$(postgres_bin)/pg_ctl" -D "$folder/data" -l "$folder/log" -w start >/dev/null
+}
+
+run() {
+  install_packages
+  folder=$(mktemp -d /tmp/zerotouch-services.XXXXXX)
+  trap 'as_owner "$folder" "$(postgres_bin)/pg_ctl" -D "$folder/data" -m immediate stop >/dev/null 2>&1 || true; rm -rf "$folder"' EXIT
+  local port
+  port=$(node -e "const s=require('node:net').createServer().listen(0,'127.0.0.1',()=>{console.log(s.address().port);s.close()})")
+  start_postgres "$folder" "$port"
+  export ZT_TEST_POSTGRES="postgres://zerotouch@127.0.0.1:$port/postgres"
+  export ZT_TEST_POSTGRES_RESTART="bash $(realpath "$0") restart $folder"
+  local status=0
+  "$@" || status=$?
+  return "$status"
+}
+
+restart() {
+  as_owner "$1" "$(postgres_bin)/pg_ctl" -D "$1/data" -l "$1/log" -m immediate -w restart >/dev/null
+}
+
+case "${1:-}" in
+run | restart) "$@" ;;
+*)
+  sed -n '2,6s/^# \{0,1\}//p' "$0" >&2
+  exit 2
+  ;;
+esac
