@@ -45,6 +45,8 @@ export interface ImageContents {
   readonly secureCert?: SecureCert;
   /** An application for the first app partition. */
   readonly app?: Uint8Array;
+  /** The second-stage bootloader, and where the chip expects it. */
+  readonly bootloader?: { readonly offset: number; readonly bytes: Uint8Array };
   /** Nothing is encrypted unless given. */
   readonly encryption?: ImageEncryption;
 }
@@ -70,7 +72,7 @@ const blanks = new WeakMap<Layout, Buffer>();
  * The image from flash offset 0, ready to be simulated (or flashed beside a bootloader, whose area stays FF). It ends on the first 64 KiB
  * boundary after the data partitions, 0x20000 in the default layout, or after the application.
  */
-export function composeImage({ layout = defaultLayout, factory, secureCert, app, encryption }: ImageContents): Buffer {
+export function composeImage({ layout = defaultLayout, factory, secureCert, app, bootloader, encryption }: ImageContents): Buffer {
   const blank = blankImage(layout);
   const appPartition = app === undefined ? undefined : firstApp(layout);
   const end = appPartition === undefined ? 0 : appPartition.offset + Math.ceil((app?.length ?? 0) / SECTOR_SIZE) * SECTOR_SIZE;
@@ -86,6 +88,8 @@ export function composeImage({ layout = defaultLayout, factory, secureCert, app,
       encodeSecureCert(secureCert, encryption?.scheme === 'hmac' ? encryption : {}),
     );
   if (app !== undefined && appPartition !== undefined) put(image, appPartition, app);
+  if (bootloader !== undefined)
+    put(image, { name: 'bootloader', offset: bootloader.offset, size: TABLE_OFFSET - bootloader.offset }, bootloader.bytes);
   return image;
 }
 
@@ -160,7 +164,7 @@ export function readPartition(storage: Storage, partition: Partition): Buffer {
 }
 
 /** Where a partition lies, for errors. */
-export function placeOf({ name, offset }: Partition): { partition: string; offset: number } {
+export function placeOf({ name, offset }: Pick<Partition, 'name' | 'offset'>): { partition: string; offset: number } {
   return { partition: name, offset };
 }
 
@@ -189,7 +193,7 @@ function blankImage(layout: Layout): Buffer {
   return blank;
 }
 
-function put(image: Buffer, partition: Partition, bytes: Uint8Array): void {
+function put(image: Buffer, partition: Pick<Partition, 'name' | 'offset' | 'size'>, bytes: Uint8Array): void {
   if (bytes.length > partition.size) {
     throw new ImageFault('PARTITION_TOO_SMALL', 'the contents do not fit', {
       where: locate(placeOf(partition)),

@@ -14,7 +14,7 @@ export interface SecureCert {
 
 /** The eFuse of the chip, where values are encrypted for it. Secret. */
 export interface ForChip {
-  readonly efuse?: Uint8Array;
+  readonly efuse?: Uint8Array | undefined;
 }
 
 /**

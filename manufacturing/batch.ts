@@ -7,6 +7,7 @@ import { commonNameOf } from './certificates.js';
 import { type CredentialSource, drawKeys } from './credentials.js';
 import { enrolmentFile } from './enrol.js';
 import { type Files, MODE, systemFiles, writePartsDurably } from './files.js';
+import { openFlash } from './flash.js';
 import { MANIFEST_FILE, manifestHead } from './manifest.js';
 import { openManifestSigner } from './manifest-signer.js';
 import { manifestLines } from './manifest-write.js';
@@ -71,6 +72,7 @@ export async function burnBatch(spec: BatchSpec, options: BurnOptions): Promise<
   onProgress({ kind: 'planned', devices: plan.devices.length });
   for (const warning of plan.warnings) onProgress({ kind: 'warning', warning });
 
+  const flash = await openFlash(spec, files);
   const authority = await openAuthorityOf(plan, out, { clock, entropy, files });
   if (authority !== undefined) onProgress({ kind: 'authority', root: commonNameOf(authority.root.certificate), made: authority.made });
   await prepareOut(files, out);
@@ -85,7 +87,7 @@ export async function burnBatch(spec: BatchSpec, options: BurnOptions): Promise<
   // Before the first image: a group's keys exist nowhere else, and an image without its enrolment is lost.
   await enrol([]);
 
-  const station = { out, idScope: spec.idScope, endpoint: spec.endpoint, files, entropy };
+  const station = { out, idScope: spec.idScope, endpoint: spec.endpoint, files, entropy, flash };
   const { burnt, failures } = await burnDevices(plan, sources, station, onProgress, signal);
   const individuals = burnt.flatMap(({ enrolment }) => (enrolment === undefined ? [] : [enrolment]));
   if (individuals.length > 0) await enrol(individuals);

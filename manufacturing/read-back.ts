@@ -1,18 +1,23 @@
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { type FactoryData, type FlashImage, openImage } from '@zerotouch/flash-image/image';
-import { defaultLayout } from '@zerotouch/flash-image/layout';
+import {
+  FACTORY_PARTITION,
+  type FactoryData,
+  type FlashImage,
+  type ForChip,
+  type ImageContents,
+  openImage,
+} from '@zerotouch/flash-image/image';
+import { defaultLayout, isNvsKeys, isSecureCert, type Partition } from '@zerotouch/flash-image/layout';
 import type { SecureCert } from '@zerotouch/flash-image/secure-cert';
 import { memoryStorage } from '@zerotouch/flash-image/storage';
 import { commonNameOf } from './certificates.js';
 import { ManufacturingFault } from './faults.js';
 
 /** What an image was meant to be. */
-export interface Intended {
+export interface Intended extends Pick<ImageContents, 'layout' | 'factory' | 'secureCert'> {
   /** The bytes that were composed. */
   image: Buffer;
-  factory: FactoryData;
-  secureCert?: SecureCert;
   /** Keys that no image may hold: those of the enrolment group. Secret. */
   forbidden: readonly Buffer[];
 }
@@ -22,16 +27,19 @@ export type PartitionHashes = Record<string, string>;
 
 /**
  * Opens what is on the disk as a device would and compares it with what was intended: partition table, factory data, certificates, chain, key,
- * and last every byte.
+ * and last every byte. What was encrypted for a chip is decrypted with its eFuse as it lies on the disk.
  * @throws ManufacturingFault READ_BACK; ImageFault where the image cannot even be opened. No secret is in either.
  */
-export function readBack(onDisk: Buffer, intended: Intended): PartitionHashes {
-  const image = openImage(memoryStorage(onDisk));
-  if (!isDeepStrictEqual(image.layout.partitions, defaultLayout.partitions)) throw mismatch('partition table', 'the entries differ');
+export function readBack(onDisk: Buffer, intended: Intended, chip: ForChip = {}): PartitionHashes {
+  const image = openImage(memoryStorage(onDisk), chip);
+  const { layout = defaultLayout } = intended;
+  if (!isDeepStrictEqual(image.layout.partitions, layout.partitions)) throw mismatch('partition table', 'the entries differ');
   compareFactory(image.factory, intended.factory);
   compareSecureCert(image.secureCert, intended.secureCert);
   if (image.secureCert !== undefined) checkIdentity(image.secureCert, intended.factory.registrationId);
   for (const key of intended.forbidden) {
+    if (image.factory.symmetricKey !== undefined && key.equals(image.factory.symmetricKey))
+      throw mismatch('partition fctry', 'it holds the key of the enrolment group');
     if (onDisk.includes(key) || onDisk.includes(key.toString('base64'))) throw mismatch('image', 'it holds the key of the enrolment group');
   }
   if (!onDisk.equals(intended.image))
@@ -89,8 +97,14 @@ function checkIdentity({ caCertificate, deviceCertificate, privateKey }: SecureC
   }
 }
 
+/** Whether nobody writes to a partition after the factory did, whatever its flag says. */
+export function isFactoryOwned(partition: Partition): boolean {
+  const { name, readOnly } = partition;
+  return readOnly || name === FACTORY_PARTITION || isSecureCert(partition) || isNvsKeys(partition);
+}
+
 function hashesOf({ layout, partitionBytes }: FlashImage): PartitionHashes {
-  const readOnly = layout.partitions.filter((partition) => partition.readOnly);
+  const readOnly = layout.partitions.filter(isFactoryOwned);
   return Object.fromEntries(readOnly.map(({ name }) => [name, createHash('sha256').update(partitionBytes(name)).digest('hex')]));
 }
 

@@ -1,4 +1,5 @@
 import { GLOBAL_DPS_HOST, isIdScope, LOCAL_ID_SCOPE } from '@zerotouch/azure-wire/ids';
+import { type ChipName, chipNames, chips, DEFAULT_CHIP } from '@zerotouch/flash-image/chip';
 import { z } from 'zod';
 
 /** Days a device certificate is good for unless the spec says otherwise: ten years. */
@@ -85,6 +86,34 @@ const group = z
   })
   .describe('Devices that are enrolled alike.');
 
+/** Forms in which an image can be exported. */
+const exportForms = ['partitions', 'image', 'hex', 'uf2'] as const;
+/** A form in which an image can be exported. */
+export type ExportForm = (typeof exportForms)[number];
+
+const flash = {
+  chip: z.enum(chipNames).default(DEFAULT_CHIP).describe("The chip, by esptool's name."),
+  flashSize: z
+    .union([z.literal(1), z.literal(2), z.literal(4), z.literal(8), z.literal(16), z.literal(32)])
+    .default(4)
+    .describe('MiB of flash on the board; partitions must end within.'),
+  encryption: z
+    .enum(['none', 'hmac', 'key-partition'])
+    .default('none')
+    .describe(
+      'How NVS is encrypted. hmac: with keys that the chip derives from an eFuse (images/ID.efuse), the private key too. key-partition: with keys in nvs_keys, which flash encryption must hide.',
+    ),
+  partitions: z.string().min(1).optional().describe("A partition CSV as Espressif's tool takes it, relative to the spec."),
+  app: z.string().min(1).optional().describe('An application binary for the first app partition, relative to the spec.'),
+  bootloader: z.string().min(1).optional().describe('A bootloader binary for the place where the chip expects it, relative to the spec.'),
+  export: z
+    .array(z.enum(exportForms))
+    .default([])
+    .describe(
+      'What to write into export/ID/ for each device. partitions: single files with arguments for esptool. image: the whole flash, which needs app and bootloader. hex: Intel HEX. uf2.',
+    ),
+};
+
 /** The batch spec, version 1: what `zerotouch burn` reads. Unknown keys are refused. */
 export const batchSpecSchema = z
   .strictObject({
@@ -108,7 +137,15 @@ export const batchSpecSchema = z
       })
       .optional()
       .describe('Where the certificate authority is kept, so that several batches share a root; without it, in ca/ of the output folder.'),
+    ...flash,
     groups: z.array(group).min(1).max(100).describe('The devices, by enrolment.'),
+  })
+  .superRefine(({ chip, encryption, export: forms, app, bootloader }, context) => {
+    const problem = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
+    if (encryption === 'hmac' && !chips[chip].hmac)
+      problem('encryption', `a chip with an HMAC peripheral (${hmacChips()}), or key-partition`);
+    if (forms.includes('image') && (app === undefined || bootloader === undefined))
+      problem('export', 'app and bootloader beside image: a whole flash without them would erase those of the board');
   })
   .meta({ title: 'zerotouch batch spec', description: 'What a batch of devices is burnt with.' });
 
@@ -120,6 +157,10 @@ export type GroupSpec = BatchSpec['groups'][number];
 /** The batch spec as a JSON Schema (draft 2020-12), for editors and checks. */
 export function batchSpecJsonSchema(): Record<string, unknown> {
   return { ...z.toJSONSchema(batchSpecSchema, { io: 'input' }) };
+}
+
+function hmacChips(): string {
+  return chipNames.filter((name: ChipName) => chips[name].hmac).join(', ');
 }
 
 function keysOf(value: unknown): string[] {

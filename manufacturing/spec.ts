@@ -5,10 +5,10 @@ import { planProblems } from './plan.js';
 import { problemsOf } from './spec-problems.js';
 import { type BatchSpec, batchSpecSchema } from './spec-schema.js';
 
-export { type BatchSpec, batchSpecJsonSchema, batchSpecSchema, type GroupSpec } from './spec-schema.js';
+export { type BatchSpec, batchSpecJsonSchema, batchSpecSchema, type ExportForm, type GroupSpec } from './spec-schema.js';
 
 /**
- * Reads a batch spec, YAML or JSON. A relative `authority.directory` becomes absolute, taken from the folder of the file.
+ * Reads a batch spec, YAML or JSON. Relative paths in it become absolute, taken from the folder of the file.
  * @param fileName how the file is called in errors, and where relative folders start
  * @throws SpecFault SPEC_SYNTAX, SPEC_INVALID with file, line, column and field of every problem
  */
@@ -28,8 +28,18 @@ export function parseSpec(text: string, fileName: string): BatchSpec {
   if (!parsed.success) refuse('SPEC_INVALID', fileName, problemsOf(parsed.error, data).map(locate));
   const spec = parsed.data as BatchSpec;
   refuse('SPEC_INVALID', fileName, planProblems(spec).map(locate));
-  if (spec.authority === undefined) return spec;
-  return { ...spec, authority: { directory: resolve(dirname(fileName), spec.authority.directory) } };
+  return withPaths(spec, (path) => resolve(dirname(fileName), path));
+}
+
+function withPaths(spec: BatchSpec, absolute: (path: string) => string): BatchSpec {
+  const { authority, partitions, app, bootloader } = spec;
+  return {
+    ...spec,
+    ...(authority === undefined ? {} : { authority: { ...authority, directory: absolute(authority.directory) } }),
+    ...(partitions === undefined ? {} : { partitions: absolute(partitions) }),
+    ...(app === undefined ? {} : { app: absolute(app) }),
+    ...(bootloader === undefined ? {} : { bootloader: absolute(bootloader) }),
+  };
 }
 
 function refuse(code: 'SPEC_SYNTAX' | 'SPEC_INVALID', file: string, problems: LocatedSpecProblem[]): void {

@@ -42,7 +42,8 @@ export interface ImageTree {
 
 /** The tree of an image. */
 export function imageTree(image: string, { size, encryption, partitions }: InspectedImage, reveal: boolean): ImageTree {
-  const fields = partitions.filter(({ readOnly }) => readOnly).flatMap((partition) => partition.fields);
+  const burnt = partitions.filter(({ name, readOnly, holds }) => readOnly || name === 'fctry' || holds === 'secure-cert');
+  const fields = burnt.flatMap((partition) => partition.fields);
   return {
     image,
     size,
