@@ -8,6 +8,8 @@ import { systemEntropy } from '@zerotouch/foundation/entropy';
 import { pino } from 'pino';
 import { type EnrolmentService, enrolmentService } from './api/dps-service.js';
 import { type HubService, hubService } from './api/hub-service.js';
+import { keepPolicies, serviceConnectionString } from './api/service/policies.js';
+import { dpsService } from './api/service/service.js';
 import { makeServerIdentity } from './doors/authority.js';
 import { type Channel, plainChannel } from './doors/channel.js';
 import { deviceApi } from './doors/http/device-api.js';
@@ -33,6 +35,7 @@ import { memoryStore } from './store/memory.js';
 
 export type { CertificateUpload, EnrolmentService } from './api/dps-service.js';
 export type { HubDevice, HubService, HubTwin } from './api/hub-service.js';
+export type { ServicePolicy } from './api/service/policies.js';
 export type { ImportSummary } from './dps/import.js';
 export type { LinkedHub, LinkedHubs, LinkSettings } from './dps/links.js';
 export type { CloudEvents } from './events.js';
@@ -45,7 +48,14 @@ export type { Attempt, Reason } from './reasons.js';
 
 /** A running local Azure. */
 export interface Cloud extends AsyncDisposable {
-  readonly dps: { readonly host: string; readonly mqttPort: number; readonly httpsPort: number; readonly idScope: string };
+  readonly dps: {
+    readonly host: string;
+    readonly mqttPort: number;
+    readonly httpsPort: number;
+    readonly idScope: string;
+    /** Of the policy `provisioningserviceowner`, with `localhost` and the HTTPS port as host: a secret. */
+    readonly serviceConnectionString: string;
+  };
   /** The hubs that exist, linked or not, as they are now. */
   readonly hubs: readonly HubAddress[];
   /** The hubs that DPS assigns devices to, and its default allocation policy. */
@@ -76,7 +86,7 @@ export interface Cloud extends AsyncDisposable {
  * @throws CloudFault BAD_OPTIONS, PORT_IN_USE
  */
 export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
-  const { clock = systemClock, entropy = systemEntropy, log = pino({ level: 'silent' }) } = options;
+  const { clock = systemClock, entropy = systemEntropy, log = pino({ level: 'silent' }), policies = [] } = options;
   const { host, mqttPort, httpsPort, idScope, hubs: specs, retryAfterSeconds, connectTimeoutSeconds } = cloudSettings(options);
   const limits = limitValues(options.limits);
   const store = memoryStore();
@@ -88,6 +98,7 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
   const hubs = park.running;
   const dps = new Dps({ idScope, retryAfter: retryAfterSeconds, store, hubs, clock, entropy, journal });
   const enrolments = new Enrolments({ store, clock, entropy });
+  const owner = await keepPolicies(policies, store, entropy);
 
   const identity = await makeServerIdentity([
     GLOBAL_DPS_HOST,
@@ -102,6 +113,7 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
   const speakMqtt = (channel: Channel) =>
     sweep.add(new MqttConnection({ channel, receive, clock, log, connectTimeout, onClosed: (connection) => sweep.delete(connection) }));
   const https = new HttpsFront({ identity, requestTimeout: connectTimeout, log });
+  https.mount(dpsService({ store, enrolments, clock, entropy, log }));
   https.mount(deviceApi({ dps, clock, entropy, log }));
   https.mountUpgrade(webSocketUpgrade(new Map([['mqtt', speakMqtt]]), log));
   const listeners: Listener[] = [];
@@ -129,7 +141,12 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
   }
 
   return {
-    dps: { host: GLOBAL_DPS_HOST, ...ports, idScope },
+    dps: {
+      host: GLOBAL_DPS_HOST,
+      ...ports,
+      idScope,
+      serviceConnectionString: serviceConnectionString(`localhost:${ports.httpsPort}`, owner),
+    },
     get hubs() {
       return park.list();
     },

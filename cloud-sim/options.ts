@@ -3,6 +3,7 @@ import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import type { ServicePolicy } from './api/service/policies.js';
 import { CloudFault } from './faults.js';
 import { type LimitOption, limitSchema } from './limits.js';
 
@@ -31,6 +32,8 @@ export interface CloudOptions {
   idScope?: string;
   /** Default: three hubs in three regions, {@link DEFAULT_HUBS}. */
   hubs?: readonly HubSpec[];
+  /** Shared access policies of the DPS service API besides `provisioningserviceowner`, which every DPS has. */
+  policies?: readonly ServicePolicy[];
   /** What DPS tells a device to wait before it asks again, seconds; fractions and 0 are allowed. Default 3, as real DPS is seen to send. */
   retryAfterSeconds?: number;
   /** Which limits are kept; see {@link LimitOption} for the default. */

@@ -114,7 +114,7 @@ function stateOf(cloud: Cloud, ca: string): CloudState {
   return {
     ready: true,
     // Where it is reached, not its own name: a client that knows nothing of us needs no line in /etc/hosts for this one.
-    dps: { ...cloud.dps, host: LOCAL_HOST, amqpPort: null, serviceConnectionString: null },
+    dps: { ...cloud.dps, host: LOCAL_HOST, amqpPort: null },
     hubs: cloud.hubs.map(({ host, region, subscription, connectionString }) => ({ host, region, subscription, connectionString })),
     arm: { endpoint: null },
     ca,

@@ -33,7 +33,13 @@ t.test('a cloud from ready to Ctrl-C', async (t) => {
     t.strictSame(Object.keys(ready.dps).sort(), ['amqpPort', 'host', 'httpsPort', 'idScope', 'mqttPort', 'serviceConnectionString']);
     t.match(ready, {
       ready: true,
-      dps: { host: 'localhost', idScope: '0ne00000A1B', amqpPort: null, httpsPort: Number, serviceConnectionString: null },
+      dps: {
+        host: 'localhost',
+        idScope: '0ne00000A1B',
+        amqpPort: null,
+        httpsPort: Number,
+        serviceConnectionString: /^HostName=localhost:\d+;SharedAccessKeyName=provisioningserviceowner;SharedAccessKey=.+=$/,
+      },
       hubs: Array.from({ length: 3 }, () => ({
         host: /\.azure-devices\.net$/,
         region: String,

@@ -1,4 +1,7 @@
+import { parseKey } from '@zerotouch/azure-wire/keys';
 import type { Entropy } from '@zerotouch/foundation/entropy';
+import { isFault } from '@zerotouch/foundation/fault';
+import { CloudFault } from '../../faults.js';
 import type { ServicePolicyRecord, ServiceRight, Store } from '../../store/store.js';
 import { generatedKey } from '../../unique.js';
 
@@ -30,6 +33,7 @@ export interface ServicePolicy {
 /**
  * Sees to it that the owner's policy and these are there; keys that a policy has already stay unless others are given.
  * @returns the owner's policy
+ * @throws CloudFault BAD_OPTIONS
  */
 export async function keepPolicies(policies: readonly ServicePolicy[], store: Store, entropy: Entropy): Promise<ServicePolicyRecord> {
   const keep = ({ name, rights, primaryKey, secondaryKey }: ServicePolicy): Promise<ServicePolicyRecord> => {
@@ -41,6 +45,7 @@ export async function keepPolicies(policies: readonly ServicePolicy[], store: St
       secondaryKey: secondaryKey ?? current?.secondaryKey ?? second,
     }));
   };
+  policies.forEach(checkPolicy);
   const owner = await keep({ name: OWNER_POLICY, rights: SERVICE_RIGHTS });
   for (const policy of policies) await keep(policy);
   return owner;
@@ -49,4 +54,26 @@ export async function keepPolicies(policies: readonly ServicePolicy[], store: St
 /** The owner's connection string, a secret. @param host as a client reaches the service, with a port if it is not 443 */
 export function serviceConnectionString(host: string, { name, primaryKey }: ServicePolicyRecord): string {
   return `HostName=${host};SharedAccessKeyName=${name};SharedAccessKey=${primaryKey}`;
+}
+
+function checkPolicy({ name, rights, primaryKey, secondaryKey }: ServicePolicy): void {
+  const where = `option policies, ${JSON.stringify(name)}`;
+  if (!/^[A-Za-z0-9!#$%&'()*+,\-.:;=?@_]{1,64}$/.test(name)) {
+    throw new CloudFault('BAD_OPTIONS', 'the name of a shared access policy is not allowed', {
+      where,
+      expected: '1 to 64 letters, digits and marks',
+    });
+  }
+  const unknown = rights.find((right) => !SERVICE_RIGHTS.includes(right));
+  if (unknown !== undefined) {
+    throw new CloudFault('BAD_OPTIONS', 'there is no such right', { where, seen: unknown, expected: SERVICE_RIGHTS.join(', ') });
+  }
+  for (const key of [primaryKey, secondaryKey]) {
+    try {
+      if (key !== undefined) parseKey(key);
+    } catch (error) {
+      if (isFault(error)) throw new CloudFault('BAD_OPTIONS', error.message, { where });
+      throw error;
+    }
+  }
 }
