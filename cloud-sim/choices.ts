@@ -43,6 +43,10 @@ export const dpsChoices = {
     value: dpsErrors.operationNotFound,
     why: 'of the two not-found codes seen, 404201 is taken by enrolments; only the latest operation of a registration is kept',
   },
+  unknownRegistration: {
+    value: dpsErrors.enrolmentNotFound,
+    why: 'a status lookup without a registration: 404201 is said to mean "enrollment or registration not found"',
+  },
   bodyTooLarge: { value: dpsErrors.payloadTooLarge, why: 'HTTP has 413 for it; the limit of 96 KB is documented, the answer is not' },
   wrongRegistrationIdInBody: {
     value: dpsErrors.badRequest,
@@ -67,6 +71,54 @@ export const dpsChoices = {
   sameHubAgain: { value: 'reprovisionedToInitialAssignment', why: 'fits its description: sent again to a hub the device had before' },
   sameHubTwin: { value: 'kept', why: 'a registration that changes nothing must not undo what operators set on the twin' },
   sameHubReset: { value: 'kept', why: 'two pages contradict each other; the custom-allocation page says "only on a hub change"' },
+  webhookTimeoutSeconds: { value: 5, why: 'no source says how long Azure waits; a device waits 30 s and more. No second try' },
+  webhookNoAnswer: {
+    value: { ...dpsErrors.allocationWebhookFailed, message: 'Custom allocation failed: the webhook did not answer' },
+    why: 'the code of a webhook that refuses is the only one known for webhooks',
+  },
+  webhookBadAnswer: {
+    value: { ...dpsErrors.allocationWebhookFailed, message: 'Custom allocation failed: the answer of the webhook is invalid' },
+    why: 'the code of a webhook that refuses is the only one known for webhooks',
+  },
+  webhookForeignHub: { value: dpsErrors.noHubAssignable, why: 'the webhook must choose from linkedHubs: no hub was assigned' },
+  staticWithoutHub: {
+    value: dpsErrors.noHubAssignable,
+    why: 'static allocation needs exactly one hub; without it there is none to assign',
+  },
+  hubUnreachable: { value: dpsErrors.internal, why: 'a device is not taken from a hub that does not answer: its data would be lost' },
+  hubThatCannotServe: {
+    value: 'passed over',
+    why: 'unlinked, deleted, unreachable, full, without rights, taken out or of weight 0: the others serve; 400209, 401001 or 400208 when none is left',
+  },
+  hubWithoutRightsHoldingData: {
+    value: dpsErrors.hubRefusesDps,
+    why: 'documented: provisioning fails until the hub is linked anew; the data of the device could not be moved',
+  },
+  weightZero: { value: 'gets nothing', why: 'documented are 1 to 1000, but az sends 0' },
+  takenOutHub: {
+    value: 'no policy assigns to it',
+    why: 'the text says devices are not assigned there, without exception for static or custom',
+  },
+  latencyTable: { value: 'by distance', why: 'Azure publishes no fixed figures; a table of your own replaces ours (option latencies)' },
+  unknownRegion: { value: 'farthest', why: 'a hub or edge in a region without figures; among equals the weighted hash decides' },
+  deviceFoundAtHub: {
+    value: 'kept with its twin',
+    why: 'a deleted registration record is not said to delete the device; it is found again, and nobody asked for its data to go',
+  },
+  unlinkedHubHoldingData: {
+    value: 'left behind',
+    why: 'documented: devices of an unlinked hub stay untouched; the device starts anew elsewhere, one that never moves stays',
+  },
+  capabilitiesOnSameHub: {
+    value: 'kept',
+    why: 'migration copies them, and a registration that changes nothing must not undo what operators set',
+  },
+  tpmChallenge: { value: 'good for five to ten minutes', why: 'no source says how long; any process of the cloud can judge the answer' },
+  throttleWindows: { value: 'whole windows from the first request', why: 'Azure says 1,000 a minute and 5 in 10 s, not how it counts' },
+  limitsByDefault: {
+    value: 'counts and sizes, no rates',
+    why: 'a test double must not slow down a suite; option limits: "azure" keeps all',
+  },
   unlinkedHub: { value: 'skipped', why: 'an enrolment may outlive a link; registration fails with 400208 when no linked hub is left' },
   severalGroupsOfOneIssuer: { value: 'the first by enrollmentGroupId', why: 'some order is needed that does not change from call to call' },
   recordAfterEnrolment: { value: 'kept', why: 'deleting an enrolment is not said to delete the registration record or the hub device' },

@@ -20,9 +20,11 @@ import { mqttReceptionist } from './doors/mqtt/mqtt.js';
 import { Sweep } from './doors/sweep.js';
 import { webSocketUpgrade } from './doors/websocket.js';
 import { Dps } from './dps/dps.js';
+import { type Edge, edgeList, edgesOf } from './dps/edges.js';
 import { Enrolments } from './dps/enrolments.js';
 import { type ImportSummary, importEnrolments } from './dps/import.js';
 import { type LinkedHubs, Links } from './dps/links.js';
+import { Throttle } from './dps/throttle.js';
 import type { CloudEvents } from './events.js';
 import { CloudFault } from './faults.js';
 import { HubPark, type HubsAdmin } from './hub/park.js';
@@ -36,7 +38,9 @@ import { memoryStore } from './store/memory.js';
 export type { CertificateUpload, EnrolmentService } from './api/dps-service.js';
 export type { HubDevice, HubService, HubTwin } from './api/hub-service.js';
 export type { ServicePolicy } from './api/service/policies.js';
+export type { Edge } from './dps/edges.js';
 export type { ImportSummary } from './dps/import.js';
+export type { Latencies } from './dps/latency.js';
 export type { LinkedHub, LinkedHubs, LinkSettings } from './dps/links.js';
 export type { CloudEvents } from './events.js';
 export type { HubsAdmin } from './hub/park.js';
@@ -53,6 +57,8 @@ export interface Cloud extends AsyncDisposable {
     readonly mqttPort: number;
     readonly httpsPort: number;
     readonly idScope: string;
+    /** Where a device reaches DPS and hubs in a region, by the same ports. */
+    readonly edges: readonly Edge[];
     /** Of the policy `provisioningserviceowner`, with `localhost` and the HTTPS port as host: a secret. */
     readonly serviceConnectionString: string;
   };
@@ -87,26 +93,47 @@ export interface Cloud extends AsyncDisposable {
  */
 export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
   const { clock = systemClock, entropy = systemEntropy, log = pino({ level: 'silent' }), policies = [] } = options;
-  const { host, mqttPort, httpsPort, idScope, hubs: specs, retryAfterSeconds, connectTimeoutSeconds } = cloudSettings(options);
+  const {
+    host,
+    mqttPort,
+    httpsPort,
+    idScope,
+    hubs: specs,
+    retryAfterSeconds,
+    connectTimeoutSeconds,
+    webhookTimeoutSeconds,
+  } = cloudSettings(options);
   const limits = limitValues(options.limits);
+  const edges = edgesOf(options.regions);
   const store = memoryStore();
   const events = new EventEmitter<CloudEvents>();
   const journal = new Journal({ attempts: store.attempts, events, clock, log });
   const park = new HubPark({ store, clock, entropy, journal, limits });
-  const links = new Links({ store, limits });
+  const links = new Links({ store, entropy, limits });
   await links.linkOwn((await park.open(specs)).map(hubAddress));
   const hubs = park.running;
-  const dps = new Dps({ idScope, retryAfter: retryAfterSeconds, store, hubs, clock, entropy, journal });
-  const enrolments = new Enrolments({ store, clock, entropy });
+  const dps = new Dps({
+    idScope,
+    retryAfter: retryAfterSeconds,
+    store,
+    hubs,
+    clock,
+    entropy,
+    journal,
+    limits,
+    throttle: new Throttle({ limits, clock }),
+    latencies: options.latencies ?? {},
+    edges,
+    webhook: { timeoutMs: webhookTimeoutSeconds * 1000, ca: options.webhookCa },
+    challengeSecret: await links.challengeSecret(),
+  });
+  const enrolments = new Enrolments({ store, clock, entropy, limits });
   const owner = await keepPolicies(policies, store, entropy);
 
-  const identity = await makeServerIdentity([
-    GLOBAL_DPS_HOST,
-    '*.azure-devices-provisioning.net',
-    '*.azure-devices.net',
-    ...hubs.keys(),
-    'localhost',
-  ]);
+  const identity = await makeServerIdentity(
+    [GLOBAL_DPS_HOST, '*.azure-devices-provisioning.net', '*.azure-devices.net', ...hubs.keys(), 'localhost'],
+    edges.keys(),
+  );
   const receive = mqttReceptionist({ dps, hubs, journal });
   const sweep = new Sweep(clock);
   const connectTimeout = connectTimeoutSeconds * 1000;
@@ -118,12 +145,12 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
   https.mountUpgrade(webSocketUpgrade(new Map([['mqtt', speakMqtt]]), log));
   const listeners: Listener[] = [];
   const open = async (server: Server, port: number): Promise<number> => {
-    const listener = await Listener.open({ server, host, port, log });
+    const listener = await Listener.open({ server, host, port, edges: edges.keys(), log });
     listeners.push(listener);
     return listener.port;
   };
   const close = async (): Promise<void> => {
-    await Promise.all([...listeners.map((listener) => listener.close()), sweep.close()]);
+    await Promise.all([...listeners.map((listener) => listener.close()), sweep.close(), dps.close()]);
     await store.close();
   };
   let ports: { mqttPort: number; httpsPort: number };
@@ -145,6 +172,7 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
       host: GLOBAL_DPS_HOST,
       ...ports,
       idScope,
+      edges: edgeList(edges, listeners[0]?.edges),
       serviceConnectionString: serviceConnectionString(`localhost:${ports.httpsPort}`, owner),
     },
     get hubs() {

@@ -4,6 +4,8 @@ import type { Entropy } from '@zerotouch/foundation/entropy';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { ServicePolicy } from './api/service/policies.js';
+import { dpsChoices } from './choices.js';
+import type { Latencies } from './dps/latency.js';
 import { CloudFault } from './faults.js';
 import { type LimitOption, limitSchema } from './limits.js';
 
@@ -38,6 +40,17 @@ export interface CloudOptions {
   retryAfterSeconds?: number;
   /** Which limits are kept; see {@link LimitOption} for the default. */
   limits?: LimitOption;
+  /**
+   * Regions in which the service has an edge with a loopback address of its own, 127.0.1.1 and so on; a device that comes in there has its latency
+   * to each hub. Default: the regions whose latencies are known.
+   */
+  regions?: readonly string[];
+  /** Round trips between regions in milliseconds, instead of those that follow from the distance. */
+  latencies?: Latencies;
+  /** How long the webhook of custom allocation may take, seconds. Default 5. */
+  webhookTimeoutSeconds?: number;
+  /** PEM of a CA that webhooks over HTTPS may have their certificate from, besides the public ones. */
+  webhookCa?: string;
   /** How long a connection may take until its MQTT CONNECT is there, seconds. Default 30. */
   connectTimeoutSeconds?: number;
 }
@@ -72,6 +85,9 @@ const schema = z.strictObject({
   retryAfterSeconds: z.number().min(0),
   connectTimeoutSeconds: z.number().positive(),
   limits: limitSchema,
+  regions: z.array(z.string().min(1)).max(250).optional(),
+  latencies: z.record(z.string(), z.record(z.string(), z.number().min(0))),
+  webhookTimeoutSeconds: z.number().positive(),
 });
 
 /** The settings of a cloud with every default filled in. */
@@ -88,6 +104,9 @@ export function cloudSettings(options: CloudOptions): CloudSettings {
     retryAfterSeconds: options.retryAfterSeconds ?? DEFAULT_RETRY_AFTER_SECONDS,
     connectTimeoutSeconds: options.connectTimeoutSeconds ?? DEFAULT_CONNECT_TIMEOUT_SECONDS,
     limits: options.limits ?? {},
+    regions: options.regions,
+    latencies: options.latencies ?? {},
+    webhookTimeoutSeconds: options.webhookTimeoutSeconds ?? dpsChoices.webhookTimeoutSeconds.value,
   });
   if (result.success) return result.data;
   const issue = result.error.issues[0];

@@ -28,8 +28,9 @@ export interface ServerIdentity {
 /**
  * Makes a CA for this run and a server certificate under it. The CA's key is forgotten at once.
  * @param dnsNames the names to answer to, `*.` allowed in front; the loopback address is added
+ * @param addresses more IP addresses to answer to
  */
-export async function makeServerIdentity(dnsNames: readonly string[]): Promise<ServerIdentity> {
+export async function makeServerIdentity(dnsNames: readonly string[], addresses: Iterable<string> = []): Promise<ServerIdentity> {
   const [authorityKeys, serverKeys] = await Promise.all([makeKeys(), makeKeys()]);
   const authority = await X509CertificateGenerator.createSelfSigned(
     {
@@ -59,7 +60,7 @@ export async function makeServerIdentity(dnsNames: readonly string[]): Promise<S
         new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
         new SubjectAlternativeNameExtension([
           ...dnsNames.map((value) => ({ type: 'dns' as const, value })),
-          { type: 'ip' as const, value: '127.0.0.1' },
+          ...['127.0.0.1', ...addresses].map((value) => ({ type: 'ip' as const, value })),
         ]),
         await AuthorityKeyIdentifierExtension.create(authorityKeys.publicKey, false, webcrypto),
       ],

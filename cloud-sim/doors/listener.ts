@@ -1,6 +1,6 @@
 import { constants } from 'node:crypto';
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
+import { createServer as createPlainServer, type Server as PlainServer, type Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { Logger } from 'pino';
 import { CloudFault } from '../faults.js';
@@ -13,6 +13,8 @@ export interface ListenerParts {
   host: string;
   /** 0 takes a free one. */
   port: number;
+  /** More addresses to be reached at, by the same port; those that the machine does not have are left out. */
+  edges?: Iterable<string>;
   log: Logger;
 }
 
@@ -53,6 +55,7 @@ export function tlsServer(settings: TlsOptions, accept: (socket: TLSSocket) => v
 /** A TLS server that listens and knows all its sockets. */
 export class Listener {
   readonly #server: Server;
+  readonly #edges = new Map<string, PlainServer>();
   readonly #sockets = new Set<Socket>();
   #closed: Promise<void> | undefined;
 
@@ -80,7 +83,13 @@ export class Listener {
       });
     }
     server.on('error', (error) => parts.log.error({ err: error }, 'the TLS listener failed'));
+    await Promise.all([...(parts.edges ?? [])].map((address) => listener.#openEdge(address, parts.log)));
     return listener;
+  }
+
+  /** The addresses besides the first where it can be reached. */
+  get edges(): ReadonlySet<string> {
+    return new Set(this.#edges.keys());
   }
 
   get port(): number {
@@ -91,10 +100,24 @@ export class Listener {
   /** Stops listening and ends every socket; resolves when they are gone. */
   close(): Promise<void> {
     this.#closed ??= new Promise((resolve) => {
+      for (const edge of this.#edges.values()) edge.close();
       this.#server.close(() => resolve());
       for (const socket of this.#sockets) socket.destroy();
     });
     return this.#closed;
+  }
+
+  // Only Linux has all of 127.0.0.0/8: elsewhere the region is without an edge, and everything else works.
+  async #openEdge(address: string, log: Logger): Promise<void> {
+    const edge = createPlainServer((socket) => this.#server.emit('connection', socket));
+    edge.listen(this.port, address);
+    try {
+      await once(edge, 'listening');
+    } catch (error) {
+      return log.debug({ err: error, address }, 'an edge cannot be listened on');
+    }
+    edge.on('error', (error) => log.error({ err: error, address }, 'an edge failed'));
+    this.#edges.set(address, edge);
   }
 
   #track(socket: Socket): void {

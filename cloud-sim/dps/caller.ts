@@ -3,6 +3,7 @@ import { dpsChoices } from '../choices.js';
 import { type PresentedCertificate, readCredential } from '../credentials.js';
 import type { Reason, Transport } from '../reasons.js';
 import type { Claim } from './claim.js';
+import type { TpmCredential } from './tpm.js';
 
 /** A device at the door of DPS, whatever the protocol. */
 export interface Caller {
@@ -15,6 +16,10 @@ export interface Caller {
   /** What came as password, a SAS token. */
   password: string | undefined;
   certificate: PresentedCertificate | undefined;
+  /** Public areas of a device that attests by its TPM; the password is then the answer to its challenge. */
+  tpm?: { endorsementKey: Uint8Array; storageRootKey?: Uint8Array };
+  /** The address of ours that the device reached: each region has its own. */
+  localAddress?: string | undefined;
 }
 
 /**
@@ -39,8 +44,19 @@ export function judgeForm(caller: Caller, idScope: string): { claim: Claim } | {
   if (clientId !== undefined && canonicalRegistrationId(clientId) !== canonicalRegistrationId(registrationId)) {
     return { reason: { rule: 'client-id', text: 'the client id is not the registration id', seen: clientId, expected: registrationId } };
   }
-  const read = readCredential(caller.password, caller.certificate);
-  return 'reason' in read ? read : { claim: { idScope, registrationId, credential: read.credential } };
+  const read = caller.tpm === undefined ? readCredential(caller.password, caller.certificate) : tpmCredential(caller.tpm, caller.password);
+  return 'reason' in read ? read : { claim: { idScope, registrationId, apiVersion, credential: read.credential } };
+}
+
+function tpmCredential(
+  { endorsementKey, storageRootKey }: NonNullable<Caller['tpm']>,
+  password: string | undefined,
+): { credential: TpmCredential } | { reason: Reason } {
+  const tpm = { kind: 'tpm', endorsementKey, storageRootKey } as const;
+  if (password === undefined || password === '') return { credential: { ...tpm, token: undefined } };
+  const read = readCredential(password, undefined);
+  if ('reason' in read) return read;
+  return { credential: { ...tpm, token: read.credential.kind === 'sas' ? read.credential.token : undefined } };
 }
 
 function isServedVersion(apiVersion: string): boolean {

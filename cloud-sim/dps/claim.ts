@@ -3,13 +3,15 @@ import type { ServiceErrorEntry } from '@zerotouch/azure-wire/errors';
 import type { Credential } from '../credentials.js';
 import type { Reason } from '../reasons.js';
 import type { CertificateRecord, DeviceAuthentication } from '../store/store.js';
+import type { TpmCredential } from './tpm.js';
 
 /** Who wants to register, and by what. */
 export interface Claim {
   idScope: string;
   /** As the device wrote it. */
   registrationId: string;
-  credential: Credential;
+  apiVersion: string;
+  credential: Credential | TpmCredential;
 }
 
 /** What DPS knows that bears on a claim. */
@@ -19,6 +21,8 @@ export interface Ground {
   /** All groups, in order of their ids. */
   groups: readonly EnrolmentGroup[];
   certificates: readonly CertificateRecord[];
+  /** Keys that the answer to a TPM's challenge may be signed with. */
+  challengeKeys: readonly Uint8Array[];
   /** Milliseconds since 1970. */
   now: number;
 }
@@ -29,7 +33,8 @@ export type Source = { kind: 'individual'; enrolment: IndividualEnrolment } | { 
 /** Let in: by which enrolment, and how the device will prove itself to its hub. */
 export interface Admitted {
   source: Source;
-  authentication: DeviceAuthentication;
+  /** `tpm`: by a key that is made for it and wrapped for its TPM. */
+  authentication: DeviceAuthentication | { type: 'tpm' };
 }
 
 /** Kept out: what is answered, and why in truth. */

@@ -1,25 +1,35 @@
-import { errorBody, httpStatusOf, type ServiceErrorBody, type ServiceErrorEntry } from '@zerotouch/azure-wire/errors';
-import { canonicalRegistrationId, GLOBAL_DPS_HOST } from '@zerotouch/azure-wire/ids';
-import type { RegistrationOperationStatus } from '@zerotouch/azure-wire/registration';
+import type { ServiceErrorBody } from '@zerotouch/azure-wire/errors';
+import { GLOBAL_DPS_HOST } from '@zerotouch/azure-wire/ids';
+import type { RegistrationOperationStatus, RegistrationState } from '@zerotouch/azure-wire/registration';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
-import { dpsChoices } from '../choices.js';
 import type { Hub } from '../hub/hub.js';
 import type { Journal } from '../journal.js';
-import type { Attempt, Reason, Transport, WireAnswer } from '../reasons.js';
+import type { LimitValues } from '../limits.js';
+import type { Reason, WireAnswer } from '../reasons.js';
 import type { Store } from '../store/store.js';
-import { guid } from '../unique.js';
-import { assign } from './assignment.js';
-import { attest } from './attestation.js';
+import { Turnstile } from '../turnstile.js';
 import { type Caller, judgeForm } from './caller.js';
-import { type Claim, sourceId, type Verdict } from './claim.js';
-import { requestFlaw } from './request.js';
+import type { Latencies } from './latency.js';
+import { DpsSession } from './session.js';
+import type { Throttle } from './throttle.js';
+import type { WrapForTpm } from './tpm.js';
+import type { WebhookSettings } from './webhook.js';
+
+export { DpsSession } from './session.js';
+
+/** What a device with a TPM is answered while it has not signed: `authenticationKey` is for its TPM alone, base64. */
+export interface TpmChallengeBody {
+  message: string;
+  authenticationKey: string;
+  keyName: string;
+}
 
 /** What DPS answers, whatever the protocol. `retryAfter` in seconds. */
 export interface DpsReply {
   /** As HTTP has it. */
   status: number;
-  body: RegistrationOperationStatus | ServiceErrorBody;
+  body: RegistrationOperationStatus | RegistrationState | ServiceErrorBody | TpmChallengeBody;
   retryAfter?: number;
 }
 
@@ -33,14 +43,40 @@ export interface DpsParts {
   clock: Clock;
   entropy: Entropy;
   journal: Journal;
+  limits: LimitValues;
+  throttle: Throttle;
+  latencies: Latencies;
+  /** Regions by the address that a device reaches there. */
+  edges: ReadonlyMap<string, string>;
+  webhook: WebhookSettings;
+  /** What the keys of TPM challenges are made from. */
+  challengeSecret: Uint8Array;
+  /** Without it TPMs are not served. */
+  wrapForTpm?: WrapForTpm | undefined;
+}
+
+/** What the sessions of one DPS share. */
+export interface DpsGround extends DpsParts {
+  /** One registration of a device after the other. */
+  turnstile: Turnstile;
+  /** Aborted when the cloud closes. */
+  closing: AbortSignal;
+  /** Lets work go on after the answer; it never rejects. */
+  background(work: Promise<void>): void;
 }
 
 /** The Device Provisioning Service, for devices. */
 export class Dps {
-  readonly #parts: DpsParts;
+  readonly #ground: DpsGround;
+  readonly #closing = new AbortController();
+  readonly #working = new Set<Promise<void>>();
 
   constructor(parts: DpsParts) {
-    this.#parts = parts;
+    const background = (work: Promise<void>): void => {
+      this.#working.add(work);
+      void work.finally(() => this.#working.delete(work));
+    };
+    this.#ground = { ...parts, turnstile: new Turnstile(), closing: this.#closing.signal, background };
   }
 
   /**
@@ -48,89 +84,21 @@ export class Dps {
    * @param wireOf what the caller's protocol will answer to a refusal for this reason
    */
   async open(caller: Caller, wireOf: (reason: Reason) => WireAnswer): Promise<{ session: DpsSession } | { reason: Reason }> {
-    const judged = judgeForm(caller, this.#parts.idScope);
-    if ('claim' in judged) return { session: new DpsSession(judged.claim, caller.transport, this.#parts) };
+    const { idScope, edges, journal } = this.#ground;
+    const judged = judgeForm(caller, idScope);
+    const { registrationId: id, transport, localAddress } = caller;
+    if ('claim' in judged) {
+      const region = localAddress === undefined ? undefined : edges.get(localAddress);
+      return { session: new DpsSession({ claim: judged.claim, transport, region }, this.#ground) };
+    }
     const { reason } = judged;
-    const { registrationId: id, transport } = caller;
-    const wire = wireOf(reason);
-    await this.#parts.journal.attempt({ service: 'dps', host: GLOBAL_DPS_HOST, transport, id, outcome: 'refused', wire, reason });
+    await journal.attempt({ service: 'dps', host: GLOBAL_DPS_HOST, transport, id, outcome: 'refused', wire: wireOf(reason), reason });
     return judged;
   }
-}
 
-/** A caller that may speak; over a connection it speaks more than once, and is attested once. */
-export class DpsSession {
-  readonly #claim: Claim;
-  readonly #transport: Transport;
-  readonly #parts: DpsParts;
-  #attested = false;
-
-  constructor(claim: Claim, transport: Transport, parts: DpsParts) {
-    this.#claim = claim;
-    this.#transport = transport;
-    this.#parts = parts;
-  }
-
-  /** @param body of the register request */
-  async register(body: Uint8Array): Promise<DpsReply> {
-    const { registrationId } = this.#claim;
-    const flaw = requestFlaw(body, registrationId);
-    if (flaw !== undefined) return this.#refuse(flaw.error, flaw.reason);
-    const verdict = await this.#attest();
-    if ('refused' in verdict) return this.#refuse(verdict.refused.error, verdict.refused.reason);
-
-    const { record, reason } = await assign(registrationId, verdict.admitted, this.#parts);
-    const { assignedHub, deviceId, substatus, errorCode } = record.state;
-    if (assignedHub === undefined || deviceId === undefined || substatus === undefined) {
-      await this.#note('failed', errorCode === undefined ? { status: 200 } : { status: 200, errorCode }, reason);
-    } else {
-      await this.#note('assigned', { status: 200 }, reason);
-      const { source } = verdict.admitted;
-      const enrolment = { kind: source.kind, id: sourceId(source) };
-      this.#parts.journal.tell('registered', { registrationId, deviceId, hub: assignedHub, substatus, enrolment });
-    }
-    return { status: 202, body: { operationId: record.operationId, status: 'assigning' }, retryAfter: this.#parts.retryAfter };
-  }
-
-  /** What became of an operation; the caller is attested here too, if it has not registered in this session. */
-  async operation(operationId: string): Promise<DpsReply> {
-    if (!this.#attested) {
-      const verdict = await this.#attest();
-      if ('refused' in verdict) return this.#refuse(verdict.refused.error, verdict.refused.reason);
-    }
-    const record = await this.#parts.store.registrations.get(canonicalRegistrationId(this.#claim.registrationId));
-    if (record?.operationId !== operationId) {
-      return this.#refuse(dpsChoices.unknownOperation.value, {
-        rule: 'operation-unknown',
-        text: 'there is no such operation of this registration',
-        seen: operationId.slice(0, 80),
-        expected: record === undefined ? 'a registration first' : 'the operation of the latest registration',
-        remedy: 'register again',
-      });
-    }
-    return { status: 200, body: { operationId, status: record.state.status, registrationState: record.state } };
-  }
-
-  async #attest(): Promise<Verdict> {
-    const { store, clock } = this.#parts;
-    const [individual, groups, certificates] = await Promise.all([
-      store.individuals.get(canonicalRegistrationId(this.#claim.registrationId)),
-      store.groups.list(),
-      store.certificates.list(),
-    ]);
-    const verdict = attest(this.#claim, { individual, groups, certificates, now: clock.now() });
-    this.#attested = 'admitted' in verdict;
-    return verdict;
-  }
-
-  async #refuse(error: ServiceErrorEntry, reason: Reason): Promise<DpsReply> {
-    const status = httpStatusOf(error.code);
-    await this.#note('refused', { status, errorCode: error.code }, reason);
-    return { status, body: errorBody(error, guid(this.#parts.entropy), this.#parts.clock.now()) };
-  }
-
-  async #note(outcome: Attempt['outcome'], wire: WireAnswer, reason: Reason): Promise<void> {
-    const { registrationId: id } = this.#claim;
-    await this.#parts.journal.attempt({ service: 'dps', host: GLOBAL_DPS_HOST, transport: this.#transport, id, outcome, wire, reason });
+  /** Ends the calls of webhooks; resolves when nothing is worked on any more. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all(this.#working);
   }
 }

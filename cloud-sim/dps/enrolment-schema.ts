@@ -36,11 +36,51 @@ const section = (kind: 'tags' | 'desired') =>
     if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
   });
 
+const POLICIES = ['hashed', 'geoLatency', 'static', 'custom'] as const;
+// The documentation writes them in several ways: hashed, geolatency, GeoLatency.
+const policies = new Map(POLICIES.map((policy) => [policy.toLowerCase(), policy]));
+
+/** The first api-version of the webhook's request. Source: DPS service API 2021-10-01. */
+const OLDEST_WEBHOOK = '2018-09-01';
+
+const publicArea = z.base64().refine((text) => text.length >= 16, { error: 'is too short for a public area' });
+
+const tpm = z.strictObject({
+  type: z.literal('tpm'),
+  tpm: z.strictObject({ endorsementKey: publicArea, storageRootKey: publicArea.optional() }),
+});
+
+interface Allocating {
+  allocationPolicy?: (typeof POLICIES)[number] | undefined;
+  iotHubs?: string[] | undefined;
+  customAllocationDefinition?: object | undefined;
+}
+
+/** What the members that concern allocation must be to one another. */
+function checkAllocation({ allocationPolicy, iotHubs, customAllocationDefinition }: Allocating, context: z.RefinementCtx): void {
+  const flaw = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
+  if (allocationPolicy === 'static' && iotHubs?.length !== 1) flaw('iotHubs', 'static allocation needs exactly one hub');
+  if (allocationPolicy === 'custom' && customAllocationDefinition === undefined) {
+    flaw('customAllocationDefinition', 'custom allocation needs webhookUrl and apiVersion');
+  }
+}
+
 const common = {
   provisioningStatus: z.enum(['enabled', 'disabled']).optional(),
   reprovisionPolicy: z.strictObject({ updateHubAssignment: z.boolean(), migrateDeviceData: z.boolean() }).optional(),
-  allocationPolicy: z.enum(['hashed', 'geoLatency', 'static', 'custom']).optional(),
+  allocationPolicy: z
+    .preprocess((value) => (typeof value === 'string' ? (policies.get(value.toLowerCase()) ?? value) : value), z.enum(POLICIES))
+    .optional(),
   iotHubs: z.array(z.string().min(1)).min(1).optional(),
+  customAllocationDefinition: z
+    .strictObject({
+      webhookUrl: z.url({ protocol: /^https?$/, error: 'is no address of a webhook: http:// or https://' }),
+      apiVersion: z
+        .string()
+        .regex(/^\d{4}-\d\d-\d\d(-preview)?$/)
+        .refine((version) => version.slice(0, 10) >= OLDEST_WEBHOOK, { error: `is older than ${OLDEST_WEBHOOK}-preview` }),
+    })
+    .optional(),
   initialTwin: z
     .strictObject({
       tags: section('tags').optional(),
@@ -55,34 +95,40 @@ const common = {
 
 const one = (pair: { primary?: unknown; secondary?: unknown }): boolean => pair.primary !== undefined || pair.secondary !== undefined;
 
-const individual = z.strictObject({
-  registrationId,
-  deviceId: z.string().refine(isDeviceId, { error: 'is no device id of IoT Hub' }).optional(),
-  attestation: z.discriminatedUnion('type', [
-    symmetricKey,
-    z.strictObject({
-      type: z.literal('x509'),
-      x509: z.strictObject({ clientCertificates: certificates.refine(one, { error: 'a primary or secondary certificate is needed' }) }),
-    }),
-  ]),
-  ...common,
-});
+const individual = z
+  .strictObject({
+    registrationId,
+    deviceId: z.string().refine(isDeviceId, { error: 'is no device id of IoT Hub' }).optional(),
+    optionalDeviceInformation: z.custom<JsonObject>(isJsonObject, { error: 'expected a JSON object' }).optional(),
+    attestation: z.discriminatedUnion('type', [
+      symmetricKey,
+      tpm,
+      z.strictObject({
+        type: z.literal('x509'),
+        x509: z.strictObject({ clientCertificates: certificates.refine(one, { error: 'a primary or secondary certificate is needed' }) }),
+      }),
+    ]),
+    ...common,
+  })
+  .superRefine(checkAllocation);
 
-const group = z.strictObject({
-  enrollmentGroupId: registrationId,
-  attestation: z.discriminatedUnion('type', [
-    symmetricKey,
-    z.strictObject({
-      type: z.literal('x509'),
-      x509: z
-        .strictObject({ signingCertificates: certificates.optional(), caReferences: references.optional() })
-        .refine(({ signingCertificates, caReferences }) => one(signingCertificates ?? {}) !== one(caReferences ?? {}), {
-          error: 'either signingCertificates or caReferences is needed',
-        }),
-    }),
-  ]),
-  ...common,
-});
+const group = z
+  .strictObject({
+    enrollmentGroupId: registrationId,
+    attestation: z.discriminatedUnion('type', [
+      symmetricKey,
+      z.strictObject({
+        type: z.literal('x509'),
+        x509: z
+          .strictObject({ signingCertificates: certificates.optional(), caReferences: references.optional() })
+          .refine(({ signingCertificates, caReferences }) => one(signingCertificates ?? {}) !== one(caReferences ?? {}), {
+            error: 'either signingCertificates or caReferences is needed',
+          }),
+      }),
+    ]),
+    ...common,
+  })
+  .superRefine(checkAllocation);
 
 const proved = z.strictObject({
   name: z.string().min(1),

@@ -5,6 +5,8 @@ import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import { readCertificate } from '../certificates.js';
 import { CloudFault } from '../faults.js';
+import { type LimitValues, limitValues } from '../limits.js';
+import { Quota } from '../quota.js';
 import type { CertificateRecord, Store } from '../store/store.js';
 import { etag, generatedKey } from '../unique.js';
 import { parseGroup, parseIndividual, parseProved } from './enrolment-schema.js';
@@ -18,22 +20,37 @@ export type WriteCondition = 'absent' | 'present';
 
 type Enrolment = EnrolmentGroup | IndividualEnrolment;
 
+/** What the enrolments work with. */
+export interface EnrolmentsParts {
+  store: Store;
+  clock: Clock;
+  entropy: Entropy;
+  /** Default: none. */
+  limits?: LimitValues;
+}
+
 /** The enrolments and CA certificates of DPS: what is written is checked and completed here. */
 export class Enrolments {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #entropy: Entropy;
 
-  constructor({ store, clock, entropy }: { store: Store; clock: Clock; entropy: Entropy }) {
+  readonly #limits: LimitValues;
+  readonly #individuals: Quota;
+
+  constructor({ store, clock, entropy, limits = limitValues('off') }: EnrolmentsParts) {
     this.#store = store;
     this.#clock = clock;
     this.#entropy = entropy;
+    this.#limits = limits;
+    this.#individuals = new Quota(limits.individualEnrolments, () => store.individuals.count());
   }
 
   /** @throws CloudFault BAD_ENROLMENT, NOT_SERVED, CERTIFICATE_UNREADABLE, CERTIFICATE_UNPROVED, CERTIFICATE_UNKNOWN, ETAG_MISMATCH, ENROLMENT_EXISTS, UNKNOWN_ENROLMENT */
   async putGroup(value: EnrolmentGroup, condition?: WriteCondition): Promise<{ written: Written; enrolment: EnrolmentGroup }> {
     const group = this.checkGroup(value);
     await this.#checkReferences(group);
+    await this.#checkGroups(group);
     return this.#put(this.#store.groups, group.enrollmentGroupId, group, condition);
   }
 
@@ -43,14 +60,19 @@ export class Enrolments {
     condition?: WriteCondition,
   ): Promise<{ written: Written; enrolment: IndividualEnrolment }> {
     const individual = this.checkIndividual(value);
-    return this.#put(this.#store.individuals, canonicalRegistrationId(individual.registrationId), individual, condition);
+    const key = canonicalRegistrationId(individual.registrationId);
+    if ((await this.#individuals.isUsedUp()) && (await this.#store.individuals.get(key)) === undefined) {
+      throw limitReached('individual enrolments', this.#limits.individualEnrolments);
+    }
+    const put = await this.#put(this.#store.individuals, key, individual, condition);
+    if (put.written === 'created') this.#individuals.use();
+    return put;
   }
 
   /** A group with everything checked that needs no store. */
   checkGroup(value: unknown): EnrolmentGroup {
     const group = parseGroup(value);
     const where = `enrolment group ${JSON.stringify(group.enrollmentGroupId)}`;
-    checkServed(group, where);
     if (group.attestation.type === 'x509') {
       for (const signing of pair(group.attestation.x509.signingCertificates)) readAuthority(signing.certificate, where);
     }
@@ -61,7 +83,6 @@ export class Enrolments {
   checkIndividual(value: unknown): IndividualEnrolment {
     const individual = parseIndividual(value);
     const where = `individual enrolment ${JSON.stringify(individual.registrationId)}`;
-    checkServed(individual, where);
     if (individual.attestation.type === 'x509') {
       for (const client of pair(individual.attestation.x509.clientCertificates)) readCertificate(client.certificate, where);
     }
@@ -75,8 +96,20 @@ export class Enrolments {
   async putCertificate({ name, certificate, verification }: { name: string; certificate: string; verification?: unknown }): Promise<void> {
     if (verification === undefined) readAuthority(certificate, `certificate ${JSON.stringify(name)}`);
     else verifyPossession(parseProved({ name, certificate, verification }));
+    const known = (await this.#store.certificates.get(name)) !== undefined;
+    if (!known && (await this.#store.certificates.count()) >= this.#limits.certificateAuthorities) {
+      throw limitReached('CA certificates', this.#limits.certificateAuthorities);
+    }
     const record: CertificateRecord = { name, certificate, verified: verification !== undefined };
     await this.#store.certificates.update(name, () => record);
+  }
+
+  async #checkGroups({ enrollmentGroupId, attestation: { type } }: EnrolmentGroup): Promise<void> {
+    const limit = type === 'x509' ? this.#limits.x509Groups : this.#limits.symmetricKeyGroups;
+    if (limit === Number.POSITIVE_INFINITY || (await this.#store.groups.count()) < limit) return;
+    const others = (await this.#store.groups.list()).filter((group) => group.attestation.type === type);
+    if (others.length < limit || others.some((group) => group.enrollmentGroupId === enrollmentGroupId)) return;
+    throw limitReached(type === 'x509' ? 'X.509 enrolment groups' : 'symmetric-key enrolment groups', limit);
   }
 
   async #checkReferences(group: EnrolmentGroup): Promise<void> {
@@ -131,6 +164,14 @@ export class Enrolments {
   }
 }
 
+function limitReached(what: string, limit: number): CloudFault {
+  return new CloudFault('LIMIT_REACHED', `no more ${what} are taken`, {
+    seen: `${limit} ${what}`,
+    expected: `at most ${limit}, as Azure has it`,
+    remedy: 'delete some, or change the option limits of the local cloud',
+  });
+}
+
 function checkCondition(condition: WriteCondition | undefined, key: string, current: Enrolment | undefined): void {
   if (condition === 'absent' && current !== undefined) {
     throw new CloudFault('ENROLMENT_EXISTS', 'there is such an enrolment already', {
@@ -154,16 +195,6 @@ export function unknownReference(enrollmentGroupId: string, name: string): Cloud
 /** Both of a primary and a secondary, those that are there. */
 export function pair<T>(of: { primary?: T; secondary?: T } | undefined): T[] {
   return [of?.primary, of?.secondary].filter((item) => item !== undefined);
-}
-
-function checkServed({ allocationPolicy }: Enrolment, where: string): void {
-  if (allocationPolicy !== undefined && allocationPolicy !== 'hashed') {
-    throw new CloudFault('NOT_SERVED', 'the local cloud does not allocate by this policy', {
-      where: `${where}, allocationPolicy`,
-      seen: allocationPolicy,
-      expected: 'hashed, or none',
-    });
-  }
 }
 
 function sameContent(a: Enrolment, b: Enrolment): boolean {

@@ -1,4 +1,4 @@
-import type { ReprovisionPolicy } from '@zerotouch/azure-wire/enrolment';
+import type { EnrolmentGroup, IndividualEnrolment, ReprovisionPolicy } from '@zerotouch/azure-wire/enrolment';
 import type { RegistrationSubstatus } from '@zerotouch/azure-wire/registration';
 
 /** Where a device is or shall be. */
@@ -18,6 +18,21 @@ export interface Move {
 
 /** What an enrolment without a policy does. Source: DPS service API 2021-10-01, ReprovisionPolicy. */
 export const DEFAULT_REPROVISION: ReprovisionPolicy = { updateHubAssignment: true, migrateDeviceData: true };
+
+/** What an enrolment without a policy does to devices that speak an old version of the protocol: they never move. */
+const OLD_REPROVISION: ReprovisionPolicy = { updateHubAssignment: false, migrateDeviceData: false };
+const OLD_API_VERSION = '2018-04-01';
+
+/**
+ * The policy that counts for a device. Pure. Source: iot-dps/concepts-device-reprovision, "Backwards compatibility".
+ * @param apiVersion of the device's request
+ */
+export function reprovisionPolicyOf(
+  { reprovisionPolicy }: Pick<EnrolmentGroup | IndividualEnrolment, 'reprovisionPolicy'>,
+  apiVersion: string,
+): ReprovisionPolicy {
+  return reprovisionPolicy ?? (apiVersion <= OLD_API_VERSION ? OLD_REPROVISION : DEFAULT_REPROVISION);
+}
 
 /**
  * What a registration does to the device. Pure. Source: iot-dps/concepts-device-reprovision.

@@ -5,34 +5,52 @@ import { isJsonObject } from '@zerotouch/azure-wire/twin';
 import { dpsChoices } from '../choices.js';
 import type { Reason } from '../reasons.js';
 
+/** What a register request says, or what is wrong with it. `payload` is what the device sent for custom allocation. */
+export type ReadRequest = { payload: unknown } | { flaw: { error: ServiceErrorEntry; reason: Reason } };
+
 /**
- * Judges the body of a register request: empty, or a JSON object whose registration id, if it has one, is the caller's. Pure.
- * @returns what is wrong with it, or `undefined`
+ * Reads the body of a register request: empty, or a JSON object whose registration id, if it has one, is the caller's. Pure.
+ * @param limit bytes
  */
-export function requestFlaw(body: Uint8Array, registrationId: string): { error: ServiceErrorEntry; reason: Reason } | undefined {
-  const limit = dpsLimits.messageBytes.value;
+export function readRequest(body: Uint8Array, registrationId: string, limit: number = dpsLimits.messageBytes.value): ReadRequest {
   if (body.length > limit) {
-    const text = 'the body of the register request is too long';
-    return {
-      error: dpsChoices.bodyTooLarge.value,
-      reason: { rule: 'request-size', text, seen: `${body.length} bytes`, expected: `at most ${limit}` },
-    };
+    return flawed(dpsChoices.bodyTooLarge.value, {
+      rule: 'request-size',
+      text: 'the body of the register request is too long',
+      seen: `${body.length} bytes`,
+      expected: `at most ${limit}`,
+      nearest: `a body shorter by ${body.length - limit} bytes`,
+      remedy: 'send a smaller payload',
+    });
   }
-  if (body.length === 0) return undefined;
+  if (body.length === 0) return { payload: undefined };
   const value = parse(body);
   if (!isJsonObject(value)) {
-    const text = 'the body of the register request is no JSON object';
-    return {
-      error: dpsErrors.badRequest,
-      reason: { rule: 'request-body', text, expected: 'nothing, or {"registrationId": .., "payload": ..}' },
-    };
+    return flawed(dpsErrors.badRequest, {
+      rule: 'request-body',
+      text: 'the body of the register request is no JSON object',
+      seen: `${body.length} bytes`,
+      expected: 'nothing, or {"registrationId": .., "payload": ..}',
+      nearest: 'an empty body',
+      remedy: 'send a DeviceRegistration as JSON',
+    });
   }
-  const { registrationId: named } = value;
-  if (named === undefined) return undefined;
-  if (typeof named === 'string' && canonicalRegistrationId(named) === canonicalRegistrationId(registrationId)) return undefined;
-  const text = 'the body names another registration id than the connection';
-  const reason: Reason = { rule: 'request-body', text, seen: JSON.stringify(named).slice(0, 200), expected: registrationId };
-  return { error: dpsChoices.wrongRegistrationIdInBody.value, reason };
+  const { registrationId: named, payload } = value;
+  if (named === undefined || (typeof named === 'string' && canonicalRegistrationId(named) === canonicalRegistrationId(registrationId))) {
+    return { payload };
+  }
+  return flawed(dpsChoices.wrongRegistrationIdInBody.value, {
+    rule: 'request-id',
+    text: 'the body names another registration id than the connection',
+    seen: JSON.stringify(named).slice(0, 200),
+    expected: registrationId,
+    nearest: `${JSON.stringify(registrationId)}, or no registrationId in the body`,
+    remedy: 'send the id that the connection was made with',
+  });
+}
+
+function flawed(error: ServiceErrorEntry, reason: Reason): ReadRequest {
+  return { flaw: { error, reason } };
 }
 
 function parse(body: Uint8Array): unknown {

@@ -21,10 +21,10 @@ function byIndividual(enrolment: NonNullable<Ground['individual']>, token: SasTo
         error: dpsChoices.wrongAttestationKind.value,
         reason: {
           rule: 'attestation-kind',
-          text: `${name} asks for a client certificate, the device sent a SAS token`,
+          text: `${name} asks for ${attestation.type === 'x509' ? 'a client certificate' : 'the endorsement key of a TPM'}, the device sent a SAS token`,
           seen: 'a SAS token',
-          expected: 'attestation by X.509: an individual enrolment decides before any group',
-          remedy: 'present the enrolled certificate, or change the enrolment',
+          expected: `attestation by ${attestation.type}: an individual enrolment decides before any group`,
+          remedy: 'present what is enrolled, or change the enrolment',
         },
       },
     };
@@ -100,7 +100,8 @@ function byGroup({ registrationId }: Claim, token: SasToken, ground: Ground): Ve
   });
 }
 
-function tokenFlaw({ idScope, registrationId }: Claim, token: SasToken, now: number): Reason | undefined {
+/** What is wrong with a token whoever signed it, or `undefined`. Pure. */
+export function tokenFlaw({ idScope, registrationId }: Claim, token: SasToken, now: number): Reason | undefined {
   const wanted = dpsResource(idScope, registrationId);
   if (!resourceCovers(token.resource, wanted)) {
     return {

@@ -27,10 +27,10 @@ function byIndividual(enrolment: IndividualEnrolment, leaf: X509Certificate): Ve
     return refuse(
       {
         rule: 'attestation-kind',
-        text: `${name} asks for a symmetric key, the device sent a client certificate and no SAS token`,
+        text: `${name} asks for ${enrolment.attestation.type === 'tpm' ? 'the endorsement key of a TPM' : 'a symmetric key'}, the device sent a client certificate and no SAS token`,
         seen: 'a client certificate',
-        expected: 'attestation by symmetric key: an individual enrolment decides before any group',
-        remedy: 'sign a token with the enrolled key, or change the enrolment',
+        expected: `attestation by ${enrolment.attestation.type}: an individual enrolment decides before any group`,
+        remedy: 'present what is enrolled, or change the enrolment',
       },
       dpsChoices.wrongAttestationKind.value,
     );

@@ -1,6 +1,7 @@
 import type { InitialTwin } from '@zerotouch/azure-wire/enrolment';
 import { withoutService } from '@zerotouch/azure-wire/twin';
 import type { Entropy } from '@zerotouch/foundation/entropy';
+import { Quota } from '../quota.js';
 import { type DeviceAuthentication, type DeviceRecord, deviceKey, type Store, type TwinRecord } from '../store/store.js';
 import { etag, guid } from '../unique.js';
 
@@ -26,22 +27,18 @@ export class Registry {
   readonly #store: Store;
   readonly #hub: string;
   readonly #entropy: Entropy;
-  readonly #limit: number;
-  /** Devices that certainly still fit; `undefined` before the first count. */
-  #room: number | undefined;
+  readonly #quota: Quota;
 
   constructor({ store, hub, entropy, limit = Number.POSITIVE_INFINITY }: RegistryParts) {
     this.#store = store;
     this.#hub = hub;
     this.#entropy = entropy;
-    this.#limit = limit;
+    this.#quota = new Quota(limit, () => store.devices.count(deviceKey(hub, '')));
   }
 
-  /** Whether no other device fits. Counts only when the room known of is used up. */
-  async isFull(): Promise<boolean> {
-    if (this.#limit === Number.POSITIVE_INFINITY) return false;
-    if (this.#room === undefined || this.#room <= 0) this.#room = this.#limit - (await this.#store.devices.count(this.#key('')));
-    return this.#room <= 0;
+  /** Whether no other device fits. */
+  isFull(): Promise<boolean> {
+    return this.#quota.isUsedUp();
   }
 
   get(deviceId: string): Promise<DeviceRecord | undefined> {
@@ -55,7 +52,7 @@ export class Registry {
   /** Makes a device, or makes it anew: a new generation with a new twin. The twin comes first: whoever finds the device finds it. */
   async create(device: NewDevice, start: InitialTwin | TwinRecord): Promise<DeviceRecord> {
     const twin = 'desiredVersion' in start ? { ...start, deviceId: device.deviceId } : this.#firstTwin(device.deviceId, start);
-    if (this.#room !== undefined) this.#room -= 1;
+    this.#quota.use();
     await this.#store.twins.update(this.#key(device.deviceId), () => twin);
     const record: DeviceRecord = { ...device, generationId: guid(this.#entropy), etag: etag(this.#entropy) };
     return this.#store.devices.update(this.#key(device.deviceId), () => record);

@@ -98,6 +98,8 @@ export interface LinkRecord {
 export interface ServiceRecord {
   /** Of enrolments that name none. `custom` is for enrolments only. */
   allocationPolicy: Exclude<AllocationPolicy, 'custom'>;
+  /** What the keys of TPM challenges are made from; base64. */
+  challengeSecret: string;
 }
 
 /** A right at the DPS service API. Source: swagger of the DPS resource, AccessRightsDescription. */

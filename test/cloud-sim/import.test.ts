@@ -74,7 +74,7 @@ t.test('a batch is refused as a whole, by name of what is wrong', async (t) => {
       'BAD_ENROLMENT',
       /primaryKey.*5 bytes/,
     ],
-    [{ enrollments: [{ ...good.enrollments[0], allocationPolicy: 'static' }] }, 'NOT_SERVED', /single.*allocationPolicy/],
+    [{ enrollments: [{ ...good.enrollments[0], allocationPolicy: 'static' }] }, 'BAD_ENROLMENT', /iotHubs.*exactly one hub/],
     [{ enrollments: [{ ...good.enrollments[0], initialTwin: { tags: { 'a.b': 1 } } }] }, 'BAD_ENROLMENT', /initialTwin.*a\.b/],
   ];
   for (const [change, code, message] of wrongs) {

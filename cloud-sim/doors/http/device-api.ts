@@ -61,7 +61,16 @@ export function deviceApi({ dps, clock, entropy, log }: DeviceApiParts): HttpHan
     const certificate = socket instanceof TLSSocket ? presentedCertificate(socket) : undefined;
     const password = request.headers.authorization;
     const opened = await dps.open(
-      { transport: 'http', idScope, registrationId, apiVersion, clientId: undefined, password, certificate },
+      {
+        transport: 'http',
+        idScope,
+        registrationId,
+        apiVersion,
+        clientId: undefined,
+        password,
+        certificate,
+        localAddress: socket.localAddress,
+      },
       ({ rule }) => wireOf(formalRefusal(rule)),
     );
     if ('reason' in opened) return refuse(response, formalRefusal(opened.reason.rule));

@@ -137,6 +137,7 @@ function shown(connect: IConnectPacket, channel: Channel) {
     clientId: connect.clientId,
     password: connect.password?.toString('utf8'),
     certificate: presentedCertificate(channel.tls),
+    localAddress: channel.tls.localAddress,
   };
 }
 
