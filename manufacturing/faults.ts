@@ -6,7 +6,8 @@ import { Fault, type FaultDetails } from '@zerotouch/foundation/fault';
  * `SPEC_SYNTAX` no YAML or JSON; `SPEC_INVALID` a field is wrong; `OUT_OCCUPIED` the folder holds a batch; `OUT_UNUSABLE` it cannot be
  * written; `BATCH_DIFFERS` a batch of this name was planned otherwise; `LEDGER_DUPLICATE` a name or key is there already; `LEDGER_NEWER` a newer
  * version wrote it; `LEDGER_STATE` a device cannot go there from where it is; `LEDGER_UNKNOWN` no such device or batch; `LEDGER_UNREACHABLE`
- * no answer; `LEDGER_UNUSABLE` it refuses; `CLAIM_LOST` another station took the device over; `AUTHORITY_*` the certificate authority in its folder cannot be used; `READ_BACK` an image on disk is not what was intended.
+ * no answer; `LEDGER_UNUSABLE` it refuses; `CLAIM_LOST` another station took the device over; `ENROLMENTS_UNREADABLE` enrolments.json is not what a burn
+ * writes; `AUDIT_PATH` nothing there can be audited; `AUTHORITY_*` the certificate authority in its folder cannot be used; `READ_BACK` an image on disk is not what was intended.
  */
 export type ManufacturingFaultCode =
   | 'SPEC_SYNTAX'
@@ -21,6 +22,8 @@ export type ManufacturingFaultCode =
   | 'LEDGER_UNREACHABLE'
   | 'LEDGER_UNUSABLE'
   | 'CLAIM_LOST'
+  | 'ENROLMENTS_UNREADABLE'
+  | 'AUDIT_PATH'
   | 'AUTHORITY_INCOMPLETE'
   | 'AUTHORITY_INVALID'
   | 'AUTHORITY_EXPIRED'

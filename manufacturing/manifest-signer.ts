@@ -1,3 +1,4 @@
+import 'reflect-metadata';
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { ExtendedKeyUsageExtension } from '@peculiar/x509';
