@@ -4,6 +4,7 @@ import type { Clock } from '@zerotouch/foundation/clock';
 import { type Issuer, issuerOf } from './certificates.js';
 import { ManufacturingFault } from './faults.js';
 import type { Files } from './files.js';
+import { algorithmOf } from './signer.js';
 
 /** Where an authority is kept, and what it must be good for. */
 export interface AuthorityFolder {
@@ -61,13 +62,12 @@ function checkAuthority(certificate: X509Certificate, key: KeyObject, paths: { c
       expected: `the key of ${paths.certificate}`,
     });
   }
-  const curve = key.asymmetricKeyDetails?.namedCurve;
-  if (curve !== 'prime256v1') {
-    const seen = curve ?? key.asymmetricKeyType;
+  if (algorithmOf(key) === undefined) {
+    const seen = key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType;
     throw new ManufacturingFault('AUTHORITY_INVALID', 'the key is of a kind that cannot sign here', {
       where: paths.key,
       ...(seen === undefined ? {} : { seen }),
-      expected: 'a P-256 key',
+      expected: 'P-256, P-384, or RSA of 2048 bits and more',
     });
   }
 }

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { generateKeyPair, type KeyObject, webcrypto, X509Certificate } from 'node:crypto';
+import { generateKeyPair, type KeyObject, X509Certificate } from 'node:crypto';
 import { promisify } from 'node:util';
 import {
   AuthorityKeyIdentifierExtension,
@@ -14,8 +14,13 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509';
 import type { Entropy } from '@zerotouch/foundation/entropy';
+import { certificatePem, joinCertificate, signedPartsOf } from './der.js';
+import { keySigner, libraryAlgorithms, type Signer, standIn } from './signer.js';
 
-const ECDSA = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+/** Kinds of device keys: P-256, P-384, RSA of 2048 bits. */
+export const keyKinds = ['p256', 'p384', 'rsa2048'] as const;
+/** Kind of a device key. */
+export type KeyKind = (typeof keyKinds)[number];
 
 /** From when to when a certificate is good; whole seconds. */
 export interface Validity {
@@ -23,7 +28,7 @@ export interface Validity {
   notAfter: Date;
 }
 
-/** A P-256 key pair. */
+/** A key pair. */
 export interface KeyPair {
   privateKey: KeyObject;
   publicKey: KeyObject;
@@ -38,7 +43,7 @@ export interface Issuer {
   name: Name;
   /** Its subject key identifier, hexadecimal. */
   keyId: string;
-  signingKey: webcrypto.CryptoKey;
+  signer: Signer;
 }
 
 /** What to certify; see {@link issueCertificate}. */
@@ -55,9 +60,10 @@ export interface CertificateRequest {
   extensions?: Extension[];
 }
 
-/** A new P-256 key pair. */
-export async function makeKeyPair(): Promise<KeyPair> {
-  return await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' });
+/** A new key pair; P-256 unless another kind is asked for. */
+export async function makeKeyPair(kind: KeyKind = 'p256'): Promise<KeyPair> {
+  if (kind === 'rsa2048') return await promisify(generateKeyPair)('rsa', { modulusLength: 2048 });
+  return await promisify(generateKeyPair)('ec', { namedCurve: kind === 'p256' ? 'P-256' : 'P-384' });
 }
 
 /** A private key as PEM (PKCS #8). Secret. */
@@ -77,13 +83,17 @@ export function drawSerialNumber(entropy: Entropy): Buffer {
   return bytes;
 }
 
+/** A certificate, as PEM that ends in a newline. */
+export async function issueCertificate(request: CertificateRequest, issuer: Pick<Issuer, 'name' | 'keyId' | 'signer'>): Promise<string> {
+  const { tbs, algorithm } = signedPartsOf(await layOut(request, issuer));
+  return certificatePem(joinCertificate(tbs, algorithm, await issuer.signer.sign(tbs)));
+}
+
 /**
- * A certificate, signed with ECDSA and SHA-256; as PEM that ends in a newline.
+ * A certificate as the library lays it out, DER, right but for its signature, which is that of a stand-in: the issuer's key may be
+ * where the library cannot reach it.
  */
-export async function issueCertificate(
-  request: CertificateRequest,
-  issuer: Pick<Issuer, 'name' | 'keyId' | 'signingKey'>,
-): Promise<string> {
+export async function layOut(request: CertificateRequest, issuer: Pick<Issuer, 'name' | 'keyId' | 'signer'>): Promise<Buffer> {
   const { authority, validity } = request;
   const usages = authority === undefined ? KeyUsageFlags.digitalSignature : KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign;
   const publicKey = new PublicKey(request.publicKey);
@@ -93,8 +103,8 @@ export async function issueCertificate(
     issuer: issuer.name,
     ...validity,
     publicKey,
-    signingKey: issuer.signingKey,
-    signingAlgorithm: ECDSA,
+    signingKey: await standIn(issuer.signer.algorithm),
+    signingAlgorithm: libraryAlgorithms[issuer.signer.algorithm],
     extensions: [
       new BasicConstraintsExtension(authority !== undefined, authority?.pathLength, true),
       new KeyUsagesExtension(usages, true),
@@ -103,20 +113,26 @@ export async function issueCertificate(
       new AuthorityKeyIdentifierExtension(issuer.keyId),
     ],
   });
-  return `${certificate.toString('pem')}\n`;
+  return Buffer.from(certificate.rawData);
 }
 
 /** A certificate that a key signs for itself: a root. */
 export async function selfSign(request: CertificateRequest, key: KeyObject): Promise<string> {
   const { keyId } = await SubjectKeyIdentifierExtension.create(new PublicKey(request.publicKey));
-  return issueCertificate(request, { name: nameOf(request.commonName), keyId, signingKey: await signingKeyOf(key) });
+  return issueCertificate(request, { name: nameOf(request.commonName), keyId, signer: signerOf(key) });
 }
 
-/** A certificate and its P-256 key as an issuer; that they belong together is the caller's to check. */
-export async function issuerOf(pem: string, key: KeyObject): Promise<Issuer> {
+/** A certificate and its key (or what signs with it) as an issuer; that they belong together is the caller's to check. */
+export async function issuerOf(pem: string, key: KeyObject | Signer): Promise<Issuer> {
   const parsed = new ParsedCertificate(pem);
   const own = parsed.getExtension(SubjectKeyIdentifierExtension) ?? (await SubjectKeyIdentifierExtension.create(parsed.publicKey));
-  return { certificate: new X509Certificate(pem), pem, name: parsed.subjectName, keyId: own.keyId, signingKey: await signingKeyOf(key) };
+  return {
+    certificate: new X509Certificate(pem),
+    pem,
+    name: parsed.subjectName,
+    keyId: own.keyId,
+    signer: 'sign' in key ? key : signerOf(key),
+  };
 }
 
 /** The common name of a certificate's subject; empty where it has none. */
@@ -128,6 +144,8 @@ function nameOf(commonName: string): Name {
   return new Name([{ CN: [commonName] }]);
 }
 
-async function signingKeyOf(key: KeyObject): Promise<webcrypto.CryptoKey> {
-  return webcrypto.subtle.importKey('pkcs8', key.export({ type: 'pkcs8', format: 'der' }), ECDSA, false, ['sign']);
+function signerOf(key: KeyObject): Signer {
+  const signer = keySigner(key);
+  if (signer === undefined) throw new TypeError('the key is of a kind that cannot sign certificates');
+  return signer;
 }
