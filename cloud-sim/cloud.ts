@@ -79,6 +79,8 @@ export interface Cloud extends AsyncDisposable {
   import(file: EnrolmentFile): Promise<ImportSummary>;
   /** Every registration that DPS keeps, assigned and failed. */
   registrations(): Promise<RegistrationState[]>;
+  /** Forgets a registration; the device stays at its hub. @returns whether there was one */
+  deleteRegistration(registrationId: string): Promise<boolean>;
   /** What a device tried at DPS and at its hub, oldest first, with the real reasons. Only the latest are kept. */
   attempts(registrationId: string): Promise<Attempt[]>;
   /** @throws CloudFault UNKNOWN_HUB */
@@ -185,6 +187,7 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
     events,
     import: (file) => importEnrolments(file, { store, enrolments, idScope }),
     registrations: async () => structuredClone((await store.registrations.list()).map(({ state }) => state)),
+    deleteRegistration: (registrationId) => store.registrations.delete(canonicalRegistrationId(registrationId)),
     attempts: async (registrationId) => structuredClone(await store.attempts.list(canonicalRegistrationId(registrationId))),
     hub(name) {
       const found = hubs.get(name.toLowerCase());

@@ -34,6 +34,8 @@ export interface HubService {
    * @throws CloudFault UNKNOWN_DEVICE, TWIN_LIMIT
    */
   updateDesired(deviceId: string, patch: JsonObject): Promise<number>;
+  /** Takes a device out of the registry with its twin; its connections end. @returns whether there was one */
+  remove(deviceId: string): Promise<boolean>;
   /** Drops the device's connections, as a network would. @returns how many there were */
   disconnect(deviceId: string): Promise<number>;
 }
@@ -75,6 +77,7 @@ export function hubService(hub: Hub): HubService {
       }
       return change.twin.desiredVersion;
     },
+    remove: async (deviceId) => (await hub.release(deviceId)) !== undefined,
     disconnect: async (deviceId) => hub.lines.drop(deviceId, 'an operator dropped the connection'),
   };
 }
