@@ -9,6 +9,7 @@ import { addCloud } from './verbs/cloud.js';
 import { addDemo } from './verbs/demo.js';
 import { addInspect } from './verbs/inspect.js';
 import { addSchema } from './verbs/schema.js';
+import { addVerify } from './verbs/verify.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
 
@@ -23,7 +24,7 @@ const program = new Command('zerotouch')
 const frame = new CommandFrame(program);
 const run: RunVerb = (work) => frame.run((task) => work({ ...task, progress: progressOn(process.stderr, task.quiet) }));
 
-const verbs: AddVerb[] = [addDemo, addCloud, addBurn, addInspect, addBoot, addSchema];
+const verbs: AddVerb[] = [addDemo, addCloud, addBurn, addInspect, addVerify, addBoot, addSchema];
 for (const add of verbs) add(program, run);
 
 await frame.main();
