@@ -12,13 +12,19 @@ export interface Clock {
   wait(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** The longest time one of Node's timers can take, milliseconds. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** The machine's own clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   async wait(ms, signal) {
     try {
-      await sleep(ms, undefined, signal === undefined ? undefined : { signal });
+      // A single timer of more than 24.8 days would fire at once.
+      for (let left = ms; left >= 0; left -= LONGEST_TIMER_MS) {
+        await sleep(Math.min(left, LONGEST_TIMER_MS), undefined, signal === undefined ? undefined : { signal });
+      }
     } catch (error) {
       // Node rejects with an AbortError of its own around the reason.
       throw signal?.aborted === true ? signal.reason : error;

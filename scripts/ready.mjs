@@ -2,7 +2,7 @@
 // Makes a checkout runnable with nothing but Node and npm: installs what the lock file names, builds what is stale.
 // Plain JavaScript, because it runs before anything is built. All its chatter goes to stderr: stdout belongs to the command.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { npm } from './npm.mjs';
@@ -14,8 +14,18 @@ const top = dirname(dirname(fileURLToPath(import.meta.url)));
  * @param {string} project the TypeScript project to build, a folder of the checkout (`scripts`, `test`); what it refers to is built with it
  */
 export function makeReady(project) {
-  if (!installed()) run('installing dependencies', ...npm(['ci', '--no-audit', '--no-fund']));
   const stamp = join(top, 'build', `.ready-${project}`);
+  if (installed() && !isStale(project, stamp)) return;
+  const release = queueUp();
+  try {
+    makeReadyAlone(project, stamp);
+  } finally {
+    release();
+  }
+}
+
+function makeReadyAlone(project, stamp) {
+  if (!installed()) run('installing dependencies', ...npm(['ci', '--no-audit', '--no-fund']));
   const started = new Date();
   if (!isStale(project, stamp)) return;
   run('building', process.execPath, [join(top, 'node_modules', 'typescript', 'bin', 'tsc'), '-b', join(top, project)]);
@@ -23,6 +33,37 @@ export function makeReady(project) {
   writeFileSync(stamp, '');
   // A file saved while the compiler ran must count as newer than this build.
   utimesSync(stamp, started, started);
+}
+
+/** Waits until no other command of this checkout is installing or building: two at once would delete each other's files. */
+function queueUp() {
+  const turn = join(top, '.ready.lock');
+  for (let said = false; ; said = true) {
+    try {
+      writeFileSync(turn, String(process.pid), { flag: 'wx' });
+      const release = () => rmSync(turn, { force: true });
+      process.once('exit', release);
+      return release;
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+    }
+    if (!ownerLives(turn)) rmSync(turn, { force: true });
+    else {
+      if (!said) process.stderr.write('zerotouch: another command is installing or building; waiting for it\n');
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+    }
+  }
+}
+
+function ownerLives(turn) {
+  try {
+    const pid = Number(readFileSync(turn, 'utf8'));
+    // Empty: its owner has made the file and not yet written it.
+    if (pid > 0) process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
 }
 
 /** Whether node_modules holds what package-lock.json names. Contents decide, because git does not keep modification times. */

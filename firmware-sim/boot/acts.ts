@@ -7,6 +7,9 @@ import { Operations } from './operations.js';
 import type { Assignment, Endpoint, Failure, HubSession, MountedFlash } from './ports.js';
 import type { Machine, MachineEffect, MachineEvent } from './supervisor.js';
 
+/** Most characters of an error that are reported to the hub: a twin takes strings of 4 KB and turns longer ones down. */
+const APPLY_ERROR_MAX = 500;
+
 /**
  * What each effect of the boot machine does, through the ports, and what one device holds meanwhile: its flash, identity, assignment,
  * session, twin. Whatever comes of an effect is posted as an event; nothing is decided here.
@@ -151,6 +154,8 @@ export class Acts {
   }
 
   #connect(): void {
+    // What an earlier session knew says nothing about this one: the device may have been made anew in its hub, and versions begin again.
+    this.#twin = undefined;
     const identity = this.#known();
     const request = { identity, endpoint: this.#destination(), assignment: this.#assigned() };
     this.#operations.run('session', this.#ports.timeouts.connectMs, async (signal, current) => {
@@ -217,7 +222,7 @@ export class Acts {
     this.#operations.run('config', this.#ports.timeouts.requestMs, async (signal) => {
       const problem = await this.#ports.config.apply(wanted, signal).then(
         () => undefined,
-        (error: unknown) => (error instanceof Error ? error.message : String(error)),
+        (error: unknown) => (error instanceof Error ? error.message : String(error)).slice(0, APPLY_ERROR_MAX),
       );
       return () => {
         this.#applyError = problem;
@@ -261,6 +266,14 @@ export class Acts {
     });
   }
 
+  // Asked anew for each attempt: a cloud that was started again may be elsewhere, with another certificate authority.
+  #destination(): Endpoint {
+    this.#guarded('finding out where to go', () => {
+      this.#endpoint = this.#ports.endpoint(this.#known());
+    });
+    return present(this.#endpoint, 'an endpoint');
+  }
+
   #failure(table: 'assignment' | 'session' | 'config', during: string, failure: Failure): void {
     this.#watcher.failed?.(during, failure);
     this.#post({ table, failure: failure.outcome, retryAfterMs: failure.retryAfterMs ?? 0 });
@@ -287,7 +300,6 @@ export class Acts {
 
   #mounted = (): MountedFlash => present(this.#flash, 'a mounted flash');
   #known = (): Identity => present(this.#identity, 'an identity');
-  #destination = (): Endpoint => present(this.#endpoint, 'an endpoint');
   #assigned = (): Assignment => present(this.#assignment, 'an assignment');
   #connected = (): HubSession => present(this.#session, 'a session');
 }

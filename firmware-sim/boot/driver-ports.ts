@@ -19,8 +19,8 @@ export const defaultTimeouts: Timeouts = { registerMs: 120_000, connectMs: 60_00
 export interface DriverPorts {
   readonly mount: () => MountedFlash;
   /**
-   * Where to go, asked once the identity is known.
-   * @throws Fault when there is nowhere to go; the device then halts
+   * Where to go, asked once the identity is known and again before each attempt.
+   * @throws Fault when there is nowhere to go: the device halts the first time, and later stays with what it was told last
    */
   readonly endpoint: (identity: Identity) => Endpoint;
   readonly time: TimePort;

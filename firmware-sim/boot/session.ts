@@ -27,6 +27,8 @@ export type SessionEffect =
   | 'hand-over'
   /** Forget the connection, tell the supervisor, wait, then raise `due`. */
   | 'lose'
+  /** Forget the connection and give the hub up. */
+  | 'leave'
   | 'wait'
   | 'give-up'
   | 'disconnect';
@@ -63,7 +65,7 @@ export const sessionTable: Table<SessionState, SessionEvent, SessionEffect> = {
     connected: stay('connected'),
     refused: stay('connected'),
     failed: stay('connected'),
-    exhausted: stay('connected'),
+    exhausted: ['abandoned', 'leave'],
     lost: ['backing-off', 'lose'],
     due: stay('connected'),
     stop: off,

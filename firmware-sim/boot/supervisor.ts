@@ -2,8 +2,19 @@ import { type AssignmentEffect, type AssignmentEvent, type AssignmentState, assi
 import { type ConfigEffect, type ConfigEvent, type ConfigState, configTable } from './config.js';
 import type { FailureKind } from './ports.js';
 import { type PowerEffect, type PowerEvent, type PowerState, powerTable } from './power.js';
-import { backOffMs, coolDownMs, type RetryPolicy, stayMs } from './retry.js';
+import { backOffMs, coolDownMs } from './retry.js';
 import { type SessionEffect, type SessionEvent, type SessionState, sessionTable } from './session.js';
+import {
+  beginSession,
+  noAttempts,
+  type OpenRegisters,
+  type Registers,
+  type StepContext,
+  weighConfig,
+  weighDps,
+  weighHub,
+  weighLoss,
+} from './weigh.js';
 
 /** Everything the machine remembers between two events: a state a table, and numbers. */
 export interface Machine {
@@ -12,27 +23,6 @@ export interface Machine {
   readonly session: SessionState;
   readonly config: ConfigState;
   readonly registers: Registers;
-}
-
-/** The numbers. Times are milliseconds of the monotonic clock, 0 when not set. */
-export interface Registers {
-  /** Attempts at DPS in a row that led to no running hub. */
-  readonly dpsAttempts: number;
-  /** Attempts at the hub in a row, and sessions that did not last. */
-  readonly hubAttempts: number;
-  /** Ambiguous answers in a row, at DPS and at the hub. */
-  readonly dpsAmbiguous: number;
-  readonly hubAmbiguous: number;
-  /** When failures at this hub have lasted too long. */
-  readonly hubDeadline: number;
-  /** When the hub let us in. */
-  readonly hubSince: number;
-  /** Attempts at pulling or reporting in a row. */
-  readonly configAttempts: number;
-  /** 1 when a change of the desired properties came while another was carried out. */
-  readonly configStale: number;
-  /** 1 when DPS has been asked since the last time a hub let us in. */
-  readonly asked: number;
 }
 
 /** Something that happened, as the driver tells the machine. Failures come with their kind; the machine weighs them. */
@@ -50,27 +40,6 @@ export type MachineEffect =
   | { readonly do: 'connect' | 'disconnect' }
   | { readonly do: 'pull' | 'apply' | 'commit-config' | 'report' | 'cancel-config' }
   | { readonly do: 'wait'; readonly table: 'assignment' | 'session' | 'config'; readonly ms: number };
-
-/** What is handed in at each step: time, entropy and the rules. */
-export interface StepContext {
-  /** Milliseconds of the monotonic clock. */
-  readonly now: number;
-  /** A random number in [0, 1). */
-  readonly unit: () => number;
-  readonly policy: RetryPolicy;
-}
-
-const noAttempts: Registers = {
-  dpsAttempts: 0,
-  hubAttempts: 0,
-  dpsAmbiguous: 0,
-  hubAmbiguous: 0,
-  hubDeadline: 0,
-  hubSince: 0,
-  configAttempts: 0,
-  configStale: 0,
-  asked: 0,
-};
 
 /** A device without power. */
 export const poweredOff: Machine = { power: 'off', assignment: 'idle', session: 'idle', config: 'idle', registers: noAttempts };
@@ -92,7 +61,7 @@ class Composer {
   #assignment: AssignmentState;
   #session: SessionState;
   #config: ConfigState;
-  readonly #registers: { -readonly [K in keyof Registers]: Registers[K] };
+  readonly #registers: OpenRegisters;
   readonly #context: StepContext;
   #retryAfterMs = 0;
 
@@ -118,37 +87,13 @@ class Composer {
   take(event: MachineEvent): void {
     if ('failure' in event) {
       this.#retryAfterMs = event.retryAfterMs;
-      if (event.table === 'assignment') this.#takeAssignment(this.#weighDps(event.failure));
-      else if (event.table === 'session') this.#takeSession(this.#weighHub(event.failure));
-      else this.#takeConfig(this.#weighConfig(event.failure));
+      if (event.table === 'assignment') this.#takeAssignment(weighDps(this.#registers, event.failure, this.#context));
+      else if (event.table === 'session') this.#takeSession(weighHub(this.#registers, event.failure, this.#context));
+      else this.#takeConfig(weighConfig(this.#registers, event.failure, this.#config));
     } else if (event.table === 'power') this.#takePower(event.event);
     else if (event.table === 'assignment') this.#takeAssignment(event.event);
-    else if (event.table === 'session') this.#takeSession(event.event);
+    else if (event.table === 'session') this.#takeSession(event.event === 'lost' ? this.#loss() : event.event);
     else this.#takeConfig(event.event);
-  }
-
-  #weighDps(kind: FailureKind): AssignmentEvent {
-    this.#registers.dpsAttempts += 1;
-    if (kind === 'refused') return 'refused';
-    if (kind === 'throttled') return 'throttled';
-    this.#registers.dpsAmbiguous = kind === 'ambiguous' ? this.#registers.dpsAmbiguous + 1 : 0;
-    return this.#registers.dpsAmbiguous >= this.#context.policy.ambiguousLimit ? 'refused' : 'failed';
-  }
-
-  #weighHub(kind: FailureKind): SessionEvent {
-    const registers = this.#registers;
-    registers.hubAttempts += 1;
-    if (kind === 'refused') return 'refused';
-    registers.hubAmbiguous = kind === 'ambiguous' ? registers.hubAmbiguous + 1 : 0;
-    if (registers.hubAmbiguous >= this.#context.policy.ambiguousLimit) return 'refused';
-    if (registers.hubDeadline === 0) registers.hubDeadline = this.#context.now + stayMs(this.#context.policy, this.#context.unit());
-    return this.#context.now >= registers.hubDeadline ? 'exhausted' : 'failed';
-  }
-
-  #weighConfig(kind: FailureKind): ConfigEvent {
-    this.#registers.configAttempts += 1;
-    // Only an answer to a report can be turned down for good; a twin that cannot be understood may be better next time.
-    return kind === 'invalid' && this.#config === 'reporting' ? 'rejected' : 'failed';
   }
 
   #takePower(event: PowerEvent): void {
@@ -233,18 +178,21 @@ class Composer {
   #onSession(effect: SessionEffect): void {
     switch (effect) {
       case 'hand-over':
-        // Attempts at the hub are kept until a session has lasted: one that is let in and thrown out at once must not loop fast.
-        Object.assign(this.#registers, { ...noAttempts, hubAttempts: this.#registers.hubAttempts, hubSince: this.#context.now });
+        beginSession(this.#registers, this.#context);
         this.#takePower('hub-connected');
         return;
       case 'lose':
-        this.#registers.hubAttempts = this.#lasted() ? 1 : this.#registers.hubAttempts + 1;
         this.#takePower('hub-lost');
         this.effects.push({ do: 'disconnect' });
         this.#wait('session', this.#backOff(this.#registers.hubAttempts));
         return;
       case 'wait':
         this.#wait('session', this.#backOff(this.#registers.hubAttempts));
+        return;
+      case 'leave':
+        this.#takePower('hub-lost');
+        this.effects.push({ do: 'disconnect' });
+        this.#takePower('hub-abandoned');
         return;
       case 'give-up':
         this.#takePower('hub-abandoned');
@@ -294,8 +242,9 @@ class Composer {
     }
   }
 
-  #lasted(): boolean {
-    return this.#context.now - this.#registers.hubSince >= this.#context.policy.lastingMs;
+  // A loss that finds no session to lose is late, and must not be counted.
+  #loss(): SessionEvent {
+    return this.#session === 'connected' ? weighLoss(this.#registers, this.#context) : 'lost';
   }
 
   #backOff(attempts: number): number {

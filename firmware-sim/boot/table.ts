@@ -5,8 +5,3 @@ export type Row<State extends string, Effect extends string> = readonly [next: S
 export type Table<State extends string, Event extends string, Effect extends string> = {
   readonly [S in State]: { readonly [E in Event]: Row<State, Effect> };
 };
-
-/** The states of a table, in the order they are written. */
-export function statesOf<State extends string>(table: Readonly<Record<State, unknown>>): State[] {
-  return Object.keys(table) as State[];
-}

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { LOCAL_ID_SCOPE } from '@zerotouch/azure-wire/ids';
+import type { Output } from '@zerotouch/foundation/command/output';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Endpoint } from '../boot/ports.js';
 import type { Identity } from '../identity/identity.js';
@@ -24,6 +25,8 @@ export interface BootOptions {
 
 /** How long `--once` waits when `--timeout` is not given, seconds. */
 export const ONCE_TIMEOUT_S = 60;
+/** The longest `--timeout`, seconds: more than three weeks. */
+const TIMEOUT_MAX_S = 2_000_000;
 
 /** Adds the options that `zerotouch boot` and `zerotouch-device` share. */
 export function addBootOptions(command: Command, name: string): Command {
@@ -47,27 +50,22 @@ Examples:
   $ ${name} batch/images/thermo-000001.bin --once
   $ ${name} batch/images/thermo-000001.bin --client wire --json
 
-Exits 1 when the device is refused, 2 when the image cannot be used, 3 when nobody answers in time.`,
+Exits 1 when the device is refused, 2 when the image cannot be used, 3 when no cloud runs here or nobody answers in time.`,
     );
-}
-
-/** Where the boot says things: JSON for programs, words for people. */
-export interface BootOutput {
-  event(line: Record<string, unknown>, words?: string): void;
-  result(line: Record<string, unknown>, words?: string): void;
 }
 
 /**
  * Powers on the device in an image file, tells every state it enters, and ends when `once` is reached or `signal` is aborted.
  * @throws BootFault and what the image's reader throws; a failed boot has said its result by then
  */
-export async function bootImage(path: string, options: BootOptions, output: BootOutput, signal: AbortSignal): Promise<void> {
+export async function bootImage(path: string, options: BootOptions, output: Output, signal: AbortSignal): Promise<void> {
   const endpoint = chooseEndpoint(options);
   const timeout = options.timeout ?? (options.once === true ? ONCE_TIMEOUT_S : undefined);
   using limit = new Deadline(signal, timeout === undefined ? undefined : timeout * 1000);
   // Only now: Microsoft's clients take a while to load, and `--help` does not need them.
   const { powerOn } = await import('./power-on.js');
   let powered: Device | undefined;
+  let lastState = 'off';
   try {
     const device = await powerOn({
       flash: path,
@@ -77,6 +75,10 @@ export async function bootImage(path: string, options: BootOptions, output: Boot
       giveUpWhenRefused: options.once === true,
       watch: (watched) => {
         powered = watched;
+        // Not `off`: a device that gave up is switched off, and that is not what anybody wants to know.
+        watched.on('state', ({ state }) => {
+          if (state !== 'off') lastState = state;
+        });
         tell(watched, output);
       },
     });
@@ -86,7 +88,10 @@ export async function bootImage(path: string, options: BootOptions, output: Boot
     await device.stop();
     output.result(final, words(final));
   } catch (error) {
-    if (powered !== undefined && !signal.aborted) output.result({ ...result(powered), error: describe(error) });
+    if (powered !== undefined) {
+      const how = signal.aborted ? {} : { error: describe(error) };
+      output.result({ ...result(powered, lastState), ...how });
+    }
     throw error;
   }
 }
@@ -102,10 +107,10 @@ interface BootResult extends Record<string, unknown> {
   registrations: number;
 }
 
-function result(device: Device): BootResult {
+function result(device: Device, state: string = device.state.state): BootResult {
   const { config, counters } = device;
   return {
-    state: device.state.state,
+    state,
     hub: device.hub ?? null,
     deviceId: device.deviceId ?? null,
     config: config === undefined ? null : { ...config.values, $version: config.version },
@@ -118,12 +123,12 @@ function result(device: Device): BootResult {
 function words({ state, hub, deviceId, config, bootMs, boots, registrations }: BootResult): string {
   return [
     `${deviceId ?? 'The device'} is ${state} on ${hub ?? 'no hub'}${bootMs === null ? '' : ` after ${bootMs} ms`}.`,
-    `  configuration ${JSON.stringify(config)}`,
+    `  configuration ${shortened(JSON.stringify(config))}`,
     `  boot ${boots} of this image, ${registrations} registration${registrations === 1 ? '' : 's'} so far`,
   ].join('\n');
 }
 
-function tell(device: Device, output: BootOutput): void {
+function tell(device: Device, output: Output): void {
   const pad = (ms: number) => `${String(ms).padStart(7)} ms`;
   device.on('state', ({ table, state, ms }) => {
     if (state !== 'off') output.event({ state, table, ms }, `${pad(ms)}  ${state}`);
@@ -133,11 +138,13 @@ function tell(device: Device, output: BootOutput): void {
     output.event({ failure: outcome, during, detail, code, retryAfterMs }, `            ${outcome} when ${during}: ${detail}`);
   });
   device.on('wait', ({ table, ms }) => output.event({ waiting: table, waitMs: ms }, `            next attempt in ${ms} ms`));
-  device.on('fault', ({ during, error }) => output.event({ fault: describe(error), during }));
+  device.on('fault', ({ during, error }) =>
+    output.event({ fault: describe(error), during }, `            when ${during}: ${describe(error).message}`),
+  );
 }
 
 // A device that has reached its hub stays: changes of its configuration and lost connections are told as they come.
-async function stayUp(device: Device, output: BootOutput, signal: AbortSignal): Promise<void> {
+async function stayUp(device: Device, output: Output, signal: AbortSignal): Promise<void> {
   const arrived = result(device);
   output.event({ ...arrived }, words(arrived));
   if (signal.aborted) return;
@@ -149,15 +156,18 @@ function chooseEndpoint({ cloud, endpoint }: BootOptions): (identity: Identity) 
   if (cloud !== undefined && endpoint !== undefined) {
     throw new BootFault('BAD_OPTION', '--cloud and --endpoint exclude each other', { expected: 'one of them' });
   }
-  if (cloud !== undefined) return always(readCloudFile(cloud));
-  if (endpoint !== undefined) return always(parseEndpoint(endpoint));
-  if (existsSync(CLOUD_FILE)) {
-    const local = readCloudFile(CLOUD_FILE);
-    // An image for somebody's real DPS is not led astray by a local cloud that happens to run in this folder.
-    return (identity) => (identity.idScope === LOCAL_ID_SCOPE ? local : burnt(identity));
+  if (endpoint !== undefined) {
+    const named = parseEndpoint(endpoint);
+    return () => named;
+  }
+  if (cloud !== undefined) {
+    readCloudFile(cloud);
+    return () => readCloudFile(cloud);
   }
   return (identity) => {
-    if (identity.idScope !== LOCAL_ID_SCOPE) return burnt(identity);
+    // An image for somebody's real DPS is not led astray by a local cloud that happens to run in this folder.
+    if (identity.idScope !== LOCAL_ID_SCOPE) return { dpsHost: identity.endpoint, dpsPort: 8883 };
+    if (existsSync(CLOUD_FILE)) return readCloudFile(CLOUD_FILE);
     throw new BootFault('NO_LOCAL_CLOUD', 'the image is for the local cloud, and none runs in this folder', {
       where: identity.registrationId,
       expected: CLOUD_FILE,
@@ -165,9 +175,6 @@ function chooseEndpoint({ cloud, endpoint }: BootOptions): (identity: Identity) 
     });
   };
 }
-
-const always = (endpoint: Endpoint) => () => endpoint;
-const burnt = (identity: Identity): Endpoint => ({ dpsHost: identity.endpoint, dpsPort: 8883 });
 
 function parseEndpoint(text: string): Endpoint {
   const match = /^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::(\d{1,5}))?$/.exec(text);
@@ -178,6 +185,11 @@ function parseEndpoint(text: string): Endpoint {
   return { dpsHost: match[1], dpsPort: port };
 }
 
+/** One line that a terminal can take; the whole is in the JSON. */
+function shortened(text: string): string {
+  return text.length <= 200 ? text : `${text.slice(0, 180)}... (${text.length} characters)`;
+}
+
 function describe(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { message: String(error) };
   const { code } = error as { code?: unknown };
@@ -186,6 +198,8 @@ function describe(error: unknown): Record<string, unknown> {
 
 function parseSeconds(text: string): number {
   const seconds = Number(text);
-  if (!/^\d{1,7}(\.\d{1,3})?$/.test(text) || seconds <= 0) throw new InvalidArgumentError('expected a number of seconds above 0.');
+  if (!/^\d{1,7}(\.\d{1,3})?$/.test(text) || seconds <= 0 || seconds > TIMEOUT_MAX_S) {
+    throw new InvalidArgumentError(`expected a number of seconds above 0, at most ${TIMEOUT_MAX_S}.`);
+  }
   return seconds;
 }

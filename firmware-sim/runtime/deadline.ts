@@ -1,3 +1,5 @@
+import { LONGEST_TIMER_MS } from '@zerotouch/foundation/clock';
+
 /**
  * A signal that is aborted with another one, or after a while. `AbortSignal.any` with `AbortSignal.timeout` would say the same, but Node 20
  * lets the garbage collector take a timeout that nothing else refers to.
@@ -12,7 +14,10 @@ export class Deadline implements Disposable {
     this.#parent = parent;
     if (parent.aborted) this.#end();
     else parent.addEventListener('abort', this.#end, { once: true });
-    this.#timer = ms === undefined ? undefined : setTimeout(() => this.#controller.abort(new Error(`no result after ${ms} ms`)), ms);
+    this.#timer =
+      ms === undefined
+        ? undefined
+        : setTimeout(() => this.#controller.abort(new Error(`no result after ${ms} ms`)), Math.min(ms, LONGEST_TIMER_MS));
   }
 
   get signal(): AbortSignal {

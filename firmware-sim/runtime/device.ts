@@ -4,7 +4,9 @@ import { readEfuseBeside } from '@zerotouch/flash-image/efuse';
 import { openImage } from '@zerotouch/flash-image/image';
 import { fileStorage, type Storage } from '@zerotouch/flash-image/storage';
 import { type Clock, systemClock } from '@zerotouch/foundation/clock';
+import { inFileSync } from '@zerotouch/foundation/command/failure';
 import { type Entropy, systemEntropy } from '@zerotouch/foundation/entropy';
+import { ProcessLock } from '@zerotouch/foundation/process-lock';
 import { Driver } from '../boot/driver.js';
 import { defaultTimeouts, type Timeouts } from '../boot/driver-ports.js';
 import { type AppliedConfig, type Counters, Memory } from '../boot/memory.js';
@@ -159,8 +161,30 @@ export class Device extends EventEmitter<DeviceEvents> {
   }
 }
 
-function mountFlash({ flash, efuse = typeof flash === 'string' ? readEfuseBeside(flash) : undefined }: DeviceOptions): MountedFlash {
-  const storage = typeof flash === 'string' ? fileStorage(flash) : flash;
+function mountFlash({ flash, efuse }: DeviceOptions): MountedFlash {
+  if (typeof flash !== 'string') return mountStorage(flash, efuse);
+  // Two processes that write one image each go by what they last read of it.
+  const lock = ProcessLock.take(`${flash}.lock`, 'the image is in use');
+  try {
+    const mounted = inFileSync(flash, () => {
+      const key = efuse ?? readEfuseBeside(flash);
+      return mountStorage(fileStorage(flash), key);
+    });
+    return {
+      memory: mounted.memory,
+      identity: () => inFileSync(flash, () => mounted.identity()),
+      close: () => {
+        mounted.close();
+        lock[Symbol.dispose]();
+      },
+    };
+  } catch (error) {
+    lock[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function mountStorage(storage: Storage, efuse: Uint8Array | undefined): MountedFlash {
   try {
     const image = openImage(storage, efuse === undefined ? {} : { efuse });
     return { identity: () => readIdentity(image), memory: new Memory(image.nvs), close: () => storage.close() };

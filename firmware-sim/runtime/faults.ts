@@ -12,8 +12,7 @@ export type BootFaultCode =
   /** The image is for the local cloud, and none runs here. */
   | 'NO_LOCAL_CLOUD'
   | 'BAD_OPTION'
-  | 'NOT_CONNECTED'
-  | 'POWERED_OFF';
+  | 'NOT_CONNECTED';
 
 /** A boot that did not end in `running`, or a device used when it is not connected. */
 export class BootFault extends Fault<BootFaultCode> {}

@@ -71,8 +71,22 @@ export async function inFile<T>(path: string, act: () => T | Promise<T>): Promis
   try {
     return await act();
   } catch (cause) {
-    throw isFault(cause) ? new Fault(cause.code, cause.message, { where: path, cause }) : cause;
+    throw naming(path, cause);
   }
+}
+
+/** {@link inFile} for work that does not wait. */
+export function inFileSync<T>(path: string, act: () => T): T {
+  try {
+    return act();
+  } catch (cause) {
+    throw naming(path, cause);
+  }
+}
+
+function naming(path: string, cause: unknown): unknown {
+  // What could not even be opened says its path itself.
+  return isFault(cause) && cause.where !== path ? new Fault(cause.code, cause.message, { where: path, cause }) : cause;
 }
 
 function traceOf(error: Error): string {

@@ -37,6 +37,7 @@ interface CommonOptions {
  */
 export class CommandFrame {
   #exitCode: ExitCode = EXIT.done;
+  #readerGone = false;
   readonly #line: CommandLine;
 
   constructor(line: CommandLine) {
@@ -52,7 +53,9 @@ export class CommandFrame {
   async run(work: Work): Promise<void> {
     const { json = false, quiet = false, debug = false } = this.#line.opts();
     const signal = listenForInterruption();
-    const output = createOutput(json, (text) => process.stdout.write(text));
+    const output = createOutput(json, (text) => {
+      if (!this.#readerGone) process.stdout.write(text);
+    });
     try {
       this.#exitCode = (await work({ output, signal, quiet })) ?? EXIT.done;
       // Work that ends in good order after SIGTERM did what it was asked; Ctrl-C always shows.
@@ -70,8 +73,9 @@ export class CommandFrame {
       process.exit(EXIT.failed);
     });
     process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-      // The reader has gone (`zerotouch inspect IMAGE | head -1`): that is no failure of ours, but nobody is left to work for.
-      process.exit(error.code === 'EPIPE' ? EXIT.done : EXIT.failed);
+      // The reader has gone (`zerotouch burn SPEC --out DIR | head -1`): nobody is told any more, but the work is finished and its exit code kept.
+      if (error.code === 'EPIPE') this.#readerGone = true;
+      else process.exit(EXIT.failed);
     });
     try {
       await this.#line.parseAsync();
@@ -83,7 +87,7 @@ export class CommandFrame {
       }
     }
     // What the work left open (a socket of an SDK that keeps no books) must not keep the process alive; what was written must get out first.
-    await new Promise((written) => process.stdout.write('', written));
+    if (!this.#readerGone) await new Promise((written) => process.stdout.write('', written));
     process.exit(this.#exitCode);
   }
 

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { ENROLMENT_FILE, type EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
@@ -11,7 +12,7 @@ import { Option } from 'commander';
 import { tellEvents } from '../cloud-events.js';
 import type { AddVerb, Job } from '../job.js';
 import { parsePort } from '../options.js';
-import { type CloudState, refuseLiveCloud, removeState, writePrivately, writeState } from '../state-file.js';
+import { type CloudState, claimFolder, writePrivately, writeState } from '../state-file.js';
 
 interface CloudVerbOptions {
   enrollments: string[];
@@ -52,19 +53,22 @@ Exits 130 on Ctrl-C, 0 when it is ended by SIGTERM.`,
 
 async function runCloud({ enrollments, mqttPort }: CloudVerbOptions, job: Job): Promise<undefined> {
   const batches = await Promise.all(enrollments.map(readEnrolments));
-  refuseLiveCloud();
+  const claim = claimFolder();
+  const caFile = resolve(dirname(CLOUD_FILE), 'ca.pem');
+  // On exit, so that they are gone whatever ends the process.
+  process.once('exit', () => {
+    for (const file of [CLOUD_FILE, caFile]) rmSync(file, { force: true });
+    claim[Symbol.dispose]();
+  });
   const { startCloud } = await import('@zerotouch/cloud-sim/cloud');
   await using cloud = await startCloud({ mqttPort });
   const imports = [];
   for (const { file, where } of batches) imports.push({ where, summary: await inFile(where, () => cloud.import(file)) });
 
-  const caFile = resolve(dirname(CLOUD_FILE), 'ca.pem');
   const state = stateOf(cloud, caFile);
   // First, so that whoever waits for the state file finds what it names.
   writePrivately(caFile, cloud.ca);
   writeState(state);
-  // On exit, so that it is gone whatever ends the process.
-  process.once('exit', () => removeState(CLOUD_FILE, caFile));
 
   job.output.event({ ...state }, readyWords(state));
   for (const { where, summary } of imports) {

@@ -1,5 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
@@ -7,7 +6,6 @@ import { ENROLMENT_FILE } from '@zerotouch/azure-wire/enrolment';
 import { systemClock } from '@zerotouch/foundation/clock';
 import { EXIT, type ExitCode } from '@zerotouch/foundation/command/failure';
 import { systemEntropy } from '@zerotouch/foundation/entropy';
-import { Fault } from '@zerotouch/foundation/fault';
 import Table from 'cli-table3';
 import { InvalidArgumentError, Option } from 'commander';
 import { bootAll, type DeviceStory, demoSpec } from '../demo/story.js';
@@ -32,7 +30,7 @@ export const addDemo: AddVerb = (program, run) => {
 
 async function demo({ devices: count, out: wanted }: { devices: number; out?: string }, job: Job): Promise<ExitCode> {
   const { output, signal } = job;
-  const out = await chooseFolder(wanted);
+  const out = wanted === undefined ? await mkdtemp(join(tmpdir(), 'zerotouch-demo-')) : resolve(wanted);
 
   output.event({ step: 'burn', devices: count, out }, `1. The factory burns ${count} devices into ${out}`);
   const { parseSpec } = await import('@zerotouch/manufacturing/spec');
@@ -50,11 +48,11 @@ async function demo({ devices: count, out: wanted }: { devices: number; out?: st
       output.event({ burnt: registrationId, attestation, image }, `   burnt ${registrationId}  ${attestation}`);
     },
   });
+  signal.throwIfAborted();
   images.sort((a, b) => (a.registrationId < b.registrationId ? -1 : 1));
 
   const { startCloud } = await import('@zerotouch/cloud-sim/cloud');
   await using cloud = await startCloud({ retryAfterSeconds: 0 });
-  const { readFile } = await import('node:fs/promises');
   await cloud.import(JSON.parse(await readFile(join(out, ENROLMENT_FILE), 'utf8')) as EnrolmentFile);
   const hubs = cloud.hubs.map(({ host, region }) => ({ host, region }));
   output.event(
@@ -72,7 +70,6 @@ async function demo({ devices: count, out: wanted }: { devices: number; out?: st
     signal,
     watch: (device, registrationId) => {
       device.on('state', ({ state, ms }) => {
-        if (state === 'off') return;
         const where = state === 'connecting' || state === 'running' ? `  ${device.hub}` : '';
         output.event({ device: registrationId, state, ms, hub: device.hub }, `   ${registrationId}  ${state}${where}`);
       });
@@ -86,16 +83,21 @@ async function demo({ devices: count, out: wanted }: { devices: number; out?: st
     },
   });
 
-  output.event({ step: 'telemetry' }, '4. Every device sends a message to its hub');
   const on = booted.flatMap(({ device }) => (device === undefined ? [] : [device]));
-  await Promise.all(on.map((device) => device.send({ temperatureCelsius: 21.5 })));
-  output.event({ telemetry }, `   ${telemetry} acknowledged`);
-
-  await Promise.all(on.map((device) => device.stop()));
-  const stories = booted.map(({ story }) => story);
-  const result = summary(stories, burnt.failed, cloud.hubs, out);
-  output.result({ ...result }, closingWords(stories, result));
-  return result.failed === 0 && !signal.aborted ? EXIT.done : EXIT.failed;
+  try {
+    signal.throwIfAborted();
+    output.event({ step: 'telemetry' }, '4. Every device sends a message to its hub');
+    const sent = await Promise.allSettled(on.map((device) => device.send({ temperatureCelsius: 21.5 })));
+    const unsent = sent.filter(({ status }) => status === 'rejected').length;
+    output.event({ telemetry, unsent }, `   ${telemetry} acknowledged${unsent === 0 ? '' : `, ${unsent} not`}`);
+    const stories = booted.map(({ story }) => story);
+    const result = summary(stories, burnt.failed, cloud.hubs, out);
+    output.result({ ...result }, closingWords(stories, result));
+    return result.failed + unsent === 0 ? EXIT.done : EXIT.failed;
+  } finally {
+    for (const device of on) device.removeAllListeners('state');
+    await Promise.all(on.map((device) => device.stop()));
+  }
 }
 
 interface Summary {
@@ -114,9 +116,11 @@ function summary(stories: readonly DeviceStory[], burnFailures: number, hubs: re
 }
 
 function closingWords(stories: readonly DeviceStory[], { devices, running, failed, hubs, out }: Summary): string {
-  const table = new Table({ head: ['hub', 'running', 'boot ms: median', 'slowest'], style: { head: [], border: [] } });
-  for (const [host, count] of Object.entries(hubs)) table.push([host, count, ...bootTimes(stories.filter(({ hub }) => hub === host))]);
-  table.push(['all', running, ...bootTimes(stories)]);
+  const table = new Table({ head: ['hub', 'state', 'devices', 'boot ms: median', 'slowest'], style: { head: [], border: [] } });
+  for (const [host, count] of Object.entries(hubs))
+    table.push([host, 'running', count, ...bootTimes(stories.filter(({ hub }) => hub === host))]);
+  table.push(['all', 'running', running, ...bootTimes(stories)]);
+  if (failed > 0) table.push(['none', 'failed', failed, '-', '-']);
   const failures = stories.flatMap(({ registrationId, failure }) => (failure === undefined ? [] : [`  ${registrationId}: ${failure}`]));
   return [
     table.toString(),
@@ -128,19 +132,6 @@ function closingWords(stories: readonly DeviceStory[], { devices, running, faile
 function bootTimes(stories: readonly DeviceStory[]): [median: number | string, slowest: number | string] {
   const times = stories.flatMap(({ bootMs }) => (bootMs === undefined ? [] : [bootMs])).sort((a, b) => a - b);
   return [times[Math.floor(times.length / 2)] ?? '-', times.at(-1) ?? '-'];
-}
-
-async function chooseFolder(wanted: string | undefined): Promise<string> {
-  if (wanted === undefined) return mkdtemp(join(tmpdir(), 'zerotouch-demo-'));
-  const out = resolve(wanted);
-  if (existsSync(out) && readdirSync(out).length > 0) {
-    throw new Fault('OUT_OCCUPIED', 'the folder is not empty', {
-      where: out,
-      expected: 'a new or empty folder',
-      remedy: 'name another with --out',
-    });
-  }
-  return out;
 }
 
 function parseCount(text: string): number {

@@ -261,3 +261,67 @@ t.test('an assignment of another ID scope belonged to another owner', async (t) 
   t.equal(driver.flash?.memory.assignment('0ne00FFFFFF'), undefined);
   await driver.powerOff();
 });
+
+t.test('a hub that lets the device in and drops it at once is left for DPS, after the same patience', async (t) => {
+  const bench = new Bench();
+  const driver = bench.driver();
+  driver.powerOn();
+  await bench.until(running(bench));
+  for (let sessions = 1; bench.registrations === 1; sessions++) {
+    await bench.untilInTime(() => driver.machine.session === 'connected');
+    bench.session.lose();
+    await bench.untilInTime(() => bench.registrations === 2 || bench.sessions.length === sessions + 1);
+  }
+  const minutes = bench.clock.monotonic() / 60_000;
+  t.ok(minutes >= 15 && minutes <= 36, `after ${minutes.toFixed(1)} minutes`);
+  await driver.powerOff();
+});
+
+t.test('where to go is asked before each attempt, for a cloud may have moved', async (t) => {
+  const bench = new Bench();
+  const asked: number[] = [];
+  let port = 1;
+  const driver = bench.driver({
+    endpoint: () => {
+      if (port === 3) throw new Error('nobody knows');
+      return { dpsHost: 'dps.example', dpsPort: port };
+    },
+    dps: {
+      register: async ({ endpoint }) => {
+        asked.push(endpoint.dpsPort);
+        port += 1;
+        return { outcome: 'unreachable', detail: 'gone' };
+      },
+    },
+  });
+  driver.powerOn();
+  await bench.untilInTime(() => asked.length === 3);
+  t.strictSame(asked, [1, 2, 2], 'the third time nobody knew: the last answer holds');
+  await driver.powerOff();
+});
+
+t.test('a device made anew in its hub starts its versions again', async (t) => {
+  const bench = new Bench();
+  const driver = bench.driver();
+  driver.powerOn();
+  await bench.until(running(bench));
+  bench.session.push({ $version: 9, interval: 5 });
+  await bench.untilInTime(() => driver.applied?.version === 9 && driver.machine.config === 'settled');
+  bench.session.lose();
+  await bench.untilInTime(() => bench.sessions.length === 2 && driver.machine.config === 'settled');
+  t.equal(driver.applied?.version, 1, 'the new twin, though its version is lower');
+  bench.session.push({ $version: 2, interval: 7 });
+  await bench.untilInTime(() => driver.applied?.version === 2);
+  t.equal(driver.applied?.values.interval, 7);
+  await driver.powerOff();
+});
+
+t.test('an error of any length can be reported', async (t) => {
+  const bench = new Bench();
+  bench.applyError = 'x'.repeat(10_000);
+  const driver = bench.driver();
+  driver.powerOn();
+  await bench.until(running(bench));
+  t.match(bench.session.reports, [{ config: { status: 'failed', error: /^x{500}$/ } }]);
+  await driver.powerOff();
+});

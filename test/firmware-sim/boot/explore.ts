@@ -84,7 +84,8 @@ export function keyOf({ machine, pending }: Situation): string {
 export function moves(situation: Situation): Move[] {
   return possible(situation).flatMap((event) => {
     const timely = take(situation, event, EARLY);
-    return 'failure' in event && event.table === 'session' ? [timely, take(situation, event, LATE)] : [timely];
+    const matters = event.table === 'session' && ('failure' in event || event.event === 'lost');
+    return matters ? [timely, take(situation, event, LATE)] : [timely];
   });
 }
 
