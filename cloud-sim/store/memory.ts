@@ -1,13 +1,10 @@
 import type { Attempt } from '../reasons.js';
-import { type AttemptLog, groupOf, type Page, type PageRequest, type Store, type Table } from './store.js';
-
-/** Attempts kept for one device, and devices that attempts are kept for; the least recent go first. */
-const ATTEMPTS_PER_DEVICE = 32;
-const DEVICES_WITH_ATTEMPTS = 100_000;
+import { ATTEMPTS_PER_DEVICE, DEVICES_WITH_ATTEMPTS } from './bounds.js';
+import { type AttemptLog, groupOf, type Page, type PageRequest, type Store, type Table, type Tables } from './store.js';
 
 /** A store that ends with the process. */
 export function memoryStore(): Store {
-  return {
+  const tables: Tables = {
     individuals: new MemoryTable(),
     groups: new MemoryTable(),
     certificates: new MemoryTable(),
@@ -18,9 +15,62 @@ export function memoryStore(): Store {
     service: new MemoryTable(),
     devices: new MemoryTable(),
     twins: new MemoryTable(),
-    attempts: new MemoryAttempts(),
-    close: async () => {},
   };
+  return { ...tables, attempts: new MemoryAttempts(), together: (work) => together(tables, work), close: async () => {} };
+}
+
+async function together<R>(tables: Tables, work: (store: Tables) => Promise<R>): Promise<R> {
+  const undo: Undo[] = [];
+  const watched = <T>(table: Table<T>): Table<T> => new WatchedTable(table, undo);
+  try {
+    return await work({
+      individuals: watched(tables.individuals),
+      groups: watched(tables.groups),
+      certificates: watched(tables.certificates),
+      registrations: watched(tables.registrations),
+      policies: watched(tables.policies),
+      hubs: watched(tables.hubs),
+      links: watched(tables.links),
+      service: watched(tables.service),
+      devices: watched(tables.devices),
+      twins: watched(tables.twins),
+    });
+  } catch (error) {
+    for (const step of undo.reverse()) await step();
+    throw error;
+  }
+}
+
+type Undo = () => Promise<unknown>;
+
+/** A table that keeps how to undo what is written through it. */
+class WatchedTable<T> implements Table<T> {
+  readonly #table: Table<T>;
+  readonly #undo: Undo[];
+
+  constructor(table: Table<T>, undo: Undo[]) {
+    this.#table = table;
+    this.#undo = undo;
+  }
+
+  update<R extends T | undefined>(key: string, change: (current: T | undefined) => R): Promise<R> {
+    return this.#table.update(key, (current) => {
+      const next = change(current);
+      this.#undo.push(() => this.#table.update(key, () => current));
+      return next;
+    });
+  }
+
+  async delete(key: string): Promise<boolean> {
+    const before = await this.#table.get(key);
+    this.#undo.push(() => this.#table.update(key, () => before));
+    return this.#table.delete(key);
+  }
+
+  get = (key: string): Promise<T | undefined> => this.#table.get(key);
+  list = (prefix?: string): Promise<T[]> => this.#table.list(prefix);
+  count = (prefix?: string): Promise<number> => this.#table.count(prefix);
+  page = (request: PageRequest): Promise<Page<T>> => this.#table.page(request);
 }
 
 class MemoryTable<T> implements Table<T> {

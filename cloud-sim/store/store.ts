@@ -179,8 +179,16 @@ export interface Store {
   /** By {@link deviceKey}. */
   readonly twins: Table<TwinRecord>;
   readonly attempts: AttemptLog;
+  /**
+   * Writes much as one step: all that `work` writes through the store it is given is kept together, or nothing of it when `work` throws. Others
+   * wait meanwhile; `work` must not wait for them, nor use any other store than its own.
+   */
+  together<R>(work: (store: Tables) => Promise<R>): Promise<R>;
   close(): Promise<void>;
 }
+
+/** The tables of a store. */
+export type Tables = Omit<Store, 'together' | 'close' | 'attempts'>;
 
 /** Key of the one record of DPS's own settings. */
 export const SERVICE_KEY = 'dps';
