@@ -10,6 +10,8 @@ import { type EnrolmentService, enrolmentService } from './api/dps-service.js';
 import { type HubService, hubService } from './api/hub-service.js';
 import { keepPolicies, serviceConnectionString } from './api/service/policies.js';
 import { dpsService } from './api/service/service.js';
+import { AmqpConnection } from './doors/amqp/connection.js';
+import { amqpReceptionist } from './doors/amqp/dps-service.js';
 import { makeServerIdentity } from './doors/authority.js';
 import { type Channel, plainChannel } from './doors/channel.js';
 import { deviceApi } from './doors/http/device-api.js';
@@ -55,6 +57,7 @@ export interface Cloud extends AsyncDisposable {
   readonly dps: {
     readonly host: string;
     readonly mqttPort: number;
+    readonly amqpPort: number;
     readonly httpsPort: number;
     readonly idScope: string;
     /** Where a device reaches DPS and hubs in a region, by the same ports. */
@@ -98,6 +101,7 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
   const {
     host,
     mqttPort,
+    amqpPort,
     httpsPort,
     idScope,
     hubs: specs,
@@ -141,10 +145,19 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
   const connectTimeout = connectTimeoutSeconds * 1000;
   const speakMqtt = (channel: Channel) =>
     sweep.add(new MqttConnection({ channel, receive, clock, log, connectTimeout, onClosed: (connection) => sweep.delete(connection) }));
+  const greet = amqpReceptionist({ dps, clock, entropy });
+  const speakAmqp = (channel: Channel) =>
+    sweep.add(
+      new AmqpConnection({ channel, receive: greet, clock, log, connectTimeout, onClosed: (connection) => sweep.delete(connection) }),
+    );
   const https = new HttpsFront({ identity, requestTimeout: connectTimeout, log });
   https.mount(dpsService({ store, enrolments, clock, entropy, log }));
   https.mount(deviceApi({ dps, clock, entropy, log }));
-  https.mountUpgrade(webSocketUpgrade(new Map([['mqtt', speakMqtt]]), log));
+  const subprotocols = new Map([
+    ['mqtt', speakMqtt],
+    ['amqpwsb10', speakAmqp],
+  ]);
+  https.mountUpgrade(webSocketUpgrade(subprotocols, log));
   const listeners: Listener[] = [];
   const open = async (server: Server, port: number): Promise<number> => {
     const listener = await Listener.open({ server, host, port, edges: edges.keys(), log });
@@ -155,12 +168,16 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
     await Promise.all([...listeners.map((listener) => listener.close()), sweep.close(), dps.close()]);
     await store.close();
   };
-  let ports: { mqttPort: number; httpsPort: number };
+  let ports: { mqttPort: number; amqpPort: number; httpsPort: number };
   try {
     ports = {
       mqttPort: await open(
         tlsServer(tlsSettings(identity, connectTimeout), (socket) => speakMqtt(plainChannel(socket)), log),
         mqttPort,
+      ),
+      amqpPort: await open(
+        tlsServer(tlsSettings(identity, connectTimeout), (socket) => speakAmqp(plainChannel(socket)), log),
+        amqpPort,
       ),
       httpsPort: await open(https.server, httpsPort),
     };

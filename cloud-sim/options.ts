@@ -29,6 +29,8 @@ export interface CloudOptions {
   host?: '127.0.0.1';
   /** MQTT over TLS; 0 (the default) takes a free port. */
   mqttPort?: number;
+  /** AMQP 1.0 over TLS, for DPS; 0 (the default) takes a free port. */
+  amqpPort?: number;
   /** HTTPS: the device API and the service API of DPS, and WebSocket; 0 (the default) takes a free port. */
   httpsPort?: number;
   idScope?: string;
@@ -70,6 +72,7 @@ export const DEFAULT_CONNECT_TIMEOUT_SECONDS = 30;
 const schema = z.strictObject({
   host: z.literal('127.0.0.1'),
   mqttPort: z.int().min(0).max(65_535),
+  amqpPort: z.int().min(0).max(65_535),
   httpsPort: z.int().min(0).max(65_535),
   idScope: z.string().refine(isIdScope, { error: 'is no ID scope: 0ne and eight hexadecimal digits' }),
   hubs: z
@@ -98,6 +101,7 @@ export function cloudSettings(options: CloudOptions): CloudSettings {
   const result = schema.safeParse({
     host: options.host ?? '127.0.0.1',
     mqttPort: options.mqttPort ?? 0,
+    amqpPort: options.amqpPort ?? 0,
     httpsPort: options.httpsPort ?? 0,
     idScope: options.idScope ?? LOCAL_ID_SCOPE,
     hubs: options.hubs ?? DEFAULT_HUBS,

@@ -9,8 +9,8 @@ export interface CloudState {
   dps: {
     host: string;
     mqttPort: number;
-    amqpPort: number | null;
-    httpsPort: number | null;
+    amqpPort: number;
+    httpsPort: number;
     idScope: string;
     serviceConnectionString: string | null;
   };

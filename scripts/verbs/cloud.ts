@@ -17,6 +17,8 @@ import { type CloudState, claimFolder, writePrivately, writeState } from '../sta
 interface CloudVerbOptions {
   enrollments: string[];
   mqttPort: number;
+  amqpPort: number;
+  httpsPort: number;
   printHosts?: boolean;
 }
 
@@ -29,7 +31,7 @@ export const addCloud: AddVerb = (program, run) => {
     .command('cloud')
     .summary('run a local DPS and three IoT hubs')
     .description(
-      `Run a local Azure (DPS and three IoT hubs over MQTT/TLS) until Ctrl-C. ${CLOUD_FILE} describes it to the other verbs while it runs; the first line of --json says the same. Then one line an event: who registered, who was refused, and the real reason.`,
+      `Run a local Azure (DPS over MQTT, AMQP, WebSocket and HTTPS, three IoT hubs over MQTT, all TLS) until Ctrl-C. ${CLOUD_FILE} describes it to the other verbs while it runs; the first line of --json says the same. Then one line an event: who registered, who was refused, and the real reason.`,
     )
     .addOption(
       new Option('--enrollments <dir>', 'take the enrolments and CA certificates of a burnt batch; may be given more than once')
@@ -37,13 +39,19 @@ export const addCloud: AddVerb = (program, run) => {
         .default([], 'none'),
     )
     .addOption(new Option('--mqtt-port <port>', 'port of MQTT over TLS; 0 takes a free one').argParser(parsePort).default(0))
+    .addOption(new Option('--amqp-port <port>', 'port of AMQP over TLS, for DPS; 0 takes a free one').argParser(parsePort).default(0))
+    .addOption(
+      new Option('--https-port <port>', 'port of HTTPS, and of MQTT and AMQP over WebSocket; 0 takes a free one')
+        .argParser(parsePort)
+        .default(0),
+    )
     .option('--print-hosts', 'print the lines that /etc/hosts needs for clients that insist on the real names, and end')
     .addHelpText(
       'after',
       `
 Examples:
   $ zerotouch cloud --enrollments batch
-  $ zerotouch cloud --enrollments line-1 --enrollments line-2 --mqtt-port 8883 --json
+  $ zerotouch cloud --enrollments line-1 --enrollments line-2 --mqtt-port 8883 --amqp-port 5671 --https-port 8443 --json
   $ zerotouch cloud --print-hosts | sudo tee -a /etc/hosts
 
 Exits 130 on Ctrl-C, 0 when it is ended by SIGTERM.`,
@@ -51,7 +59,7 @@ Exits 130 on Ctrl-C, 0 when it is ended by SIGTERM.`,
     .action((options: CloudVerbOptions) => run((job) => (options.printHosts === true ? printHosts(job) : runCloud(options, job))));
 };
 
-async function runCloud({ enrollments, mqttPort }: CloudVerbOptions, job: Job): Promise<undefined> {
+async function runCloud({ enrollments, mqttPort, amqpPort, httpsPort }: CloudVerbOptions, job: Job): Promise<undefined> {
   const batches = await Promise.all(enrollments.map(readEnrolments));
   const claim = claimFolder();
   const caFile = resolve(dirname(CLOUD_FILE), 'ca.pem');
@@ -61,7 +69,7 @@ async function runCloud({ enrollments, mqttPort }: CloudVerbOptions, job: Job): 
     claim[Symbol.dispose]();
   });
   const { startCloud } = await import('@zerotouch/cloud-sim/cloud');
-  await using cloud = await startCloud({ mqttPort });
+  await using cloud = await startCloud({ mqttPort, amqpPort, httpsPort });
   const imports = [];
   for (const { file, where } of batches) imports.push({ where, summary: await inFile(where, () => cloud.import(file)) });
 
@@ -118,7 +126,7 @@ function stateOf(cloud: Cloud, ca: string): CloudState {
   return {
     ready: true,
     // Where it is reached, not its own name: a client that knows nothing of us needs no line in /etc/hosts for this one.
-    dps: { ...cloud.dps, host: LOCAL_HOST, amqpPort: null },
+    dps: { ...cloud.dps, host: LOCAL_HOST },
     hubs: cloud.hubs.map(({ host, region, subscription, connectionString }) => ({ host, region, subscription, connectionString })),
     arm: { endpoint: null },
     ca,
@@ -127,7 +135,7 @@ function stateOf(cloud: Cloud, ca: string): CloudState {
 
 function readyWords({ dps, hubs, ca }: CloudState): string {
   const lines = [
-    `The local Azure is ready: MQTT over TLS on ${dps.host}:${dps.mqttPort}, ID scope ${dps.idScope}.`,
+    `The local Azure is ready on ${dps.host}, all TLS: MQTT on port ${dps.mqttPort}, AMQP on ${dps.amqpPort}, HTTPS and WebSocket on ${dps.httpsPort}; ID scope ${dps.idScope}.`,
     ...hubs.map((hub) => `  ${hub.host}  ${hub.region}`),
     `Its CA: ${ca}; connection strings: ${CLOUD_FILE}. Boot a device from this folder with zerotouch boot IMAGE. Ctrl-C ends it.`,
   ];

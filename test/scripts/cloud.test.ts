@@ -36,7 +36,7 @@ t.test('a cloud from ready to Ctrl-C', async (t) => {
       dps: {
         host: 'localhost',
         idScope: '0ne00000A1B',
-        amqpPort: null,
+        amqpPort: Number,
         httpsPort: Number,
         serviceConnectionString: /^HostName=localhost:\d+;SharedAccessKeyName=provisioningserviceowner;SharedAccessKey=.+=$/,
       },

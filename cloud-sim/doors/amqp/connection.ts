@@ -1,0 +1,257 @@
+import type { Clock } from '@zerotouch/foundation/clock';
+import type { Logger } from 'pino';
+import type { Connection, EventContext, Receiver, Sender } from 'rhea';
+import type { Transport } from '../../reasons.js';
+import type { Channel } from '../channel.js';
+import { presentedCertificate } from '../presented.js';
+import type { Watched } from '../sweep.js';
+import type { AmqpReceptionist, AmqpService } from './dps-service.js';
+import { FrameGuard, MAX_FRAME, PROTOCOL } from './guard.js';
+import { createContainer } from './library.js';
+import { Pipe } from './pipe.js';
+import { External, type Mechanism, Plain, type SaslIdentity, Unknown } from './sasl.js';
+
+/** Sessions and links that one connection may have; bytes it may send without completing a message. */
+const MAX_SESSIONS = 4;
+const MAX_LINKS = 8;
+const MAX_WITHOUT_MESSAGE = 256 * 1024;
+/** Messages that a device may send ahead of their answers. */
+const CREDIT = 10;
+/** Milliseconds of silence after which a connection is taken for dead; shortest heartbeat that a client may ask for. */
+const LONGEST_SILENCE_MS = 10 * 60_000;
+const SHORTEST_IDLE_MS = 1000;
+/** Bytes that may wait for a device that does not read. */
+const MAX_UNREAD_BYTES = 1024 * 1024;
+
+/** The protocol header of AMQP 1.0 itself, the answer to any that is not spoken (part 2.2). */
+const AMQP_HEADER = Buffer.from([0x41, 0x4d, 0x51, 0x50, PROTOCOL.amqp, 1, 0, 0]);
+
+/** What a connection works with. */
+export interface AmqpConnectionParts {
+  channel: Channel;
+  receive: AmqpReceptionist;
+  clock: Clock;
+  log: Logger;
+  /** Milliseconds until a link to a service must be open. */
+  connectTimeout: number;
+  onClosed(connection: AmqpConnection): void;
+}
+
+/**
+ * One AMQP 1.0 connection: framing, SASL, sessions, links, credit. What messages mean is for the service behind the links.
+ * Source: AMQP 1.0 (OASIS).
+ */
+export class AmqpConnection implements Watched {
+  readonly #parts: AmqpConnectionParts;
+  readonly #guard = new FrameGuard();
+  readonly #pipe: Pipe;
+  readonly #identity: SaslIdentity = {};
+  #amqp: Connection | undefined;
+  #service: Promise<AmqpService> | undefined;
+  #address: string | undefined;
+  #sender: Sender | undefined;
+  #work: Promise<void> = Promise.resolve();
+  #sessions = 0;
+  #links = 0;
+  #waiting = 0;
+  #sinceMessage = 0;
+  #until: number;
+  #ended = false;
+  #cause: string | undefined;
+
+  constructor(parts: AmqpConnectionParts) {
+    this.#parts = parts;
+    this.#until = parts.clock.monotonic() + parts.connectTimeout;
+    const { stream } = parts.channel;
+    this.#pipe = new Pipe(stream);
+    stream.on('data', (chunk: Buffer) => this.#hear(chunk));
+    stream.on('error', (error: Error) => {
+      this.#cause ??= `the socket failed: ${error.message}`;
+    });
+    stream.on('close', () => this.#closed());
+  }
+
+  /** Looks at the deadlines: a link must be open soon, and something heard from time to time. */
+  sweep(): void {
+    if (this.#parts.clock.monotonic() >= this.#until) this.#end('nothing was heard in time');
+  }
+
+  get #transport(): Transport {
+    return this.#parts.channel.webSocket ? 'amqp-ws' : 'amqp';
+  }
+
+  #hear(chunk: Buffer): void {
+    if (this.#ended) return;
+    const problem = this.#guard.feed(chunk);
+    if (problem !== undefined) {
+      if (this.#amqp === undefined) this.#pipe.write(AMQP_HEADER);
+      this.#end(problem);
+      return;
+    }
+    this.#sinceMessage += chunk.length;
+    if (this.#sinceMessage > MAX_WITHOUT_MESSAGE) {
+      this.#end('more bytes came than any message has');
+      return;
+    }
+    if (this.#service !== undefined) this.#until = this.#parts.clock.monotonic() + LONGEST_SILENCE_MS;
+    if (this.#amqp === undefined && this.#guard.protocol !== undefined) this.#start(this.#guard.protocol);
+    if (this.#amqp === undefined) {
+      this.#keep(chunk);
+      return;
+    }
+    this.#pipe.emit('data', this.#early === undefined ? chunk : Buffer.concat([this.#early, chunk]));
+    this.#early = undefined;
+    if (this.#parts.channel.stream.writableLength > MAX_UNREAD_BYTES) this.#end('the device does not read');
+  }
+
+  /** Bytes of a header that is not complete yet. */
+  #early: Buffer | undefined;
+
+  #keep(chunk: Buffer): void {
+    this.#early = this.#early === undefined ? chunk : Buffer.concat([this.#early, chunk]);
+  }
+
+  #start(protocol: number): void {
+    const { channel } = this.#parts;
+    const container = createContainer({ id: 'zerotouch' });
+    if (protocol === PROTOCOL.sasl) {
+      const mechanisms: Record<string, () => Mechanism> = {
+        PLAIN: () => this.#judged(new Plain(this.#identity)),
+        EXTERNAL: () => this.#judged(new External(() => presentedCertificate(channel.tls) !== undefined)),
+      };
+      // Asked for a mechanism it does not know, the library would leave the connection open.
+      container.sasl_server_mechanisms = new Proxy(mechanisms, {
+        get: (known, name) => Reflect.get(known, name) ?? (() => this.#judged(new Unknown())),
+      });
+    }
+    container.on('connection_open', ({ connection }: EventContext) => {
+      const idle = connection.remote?.open?.idle_time_out ?? 0;
+      if (idle > 0 && idle < SHORTEST_IDLE_MS) this.#end('heartbeats were asked for at a senseless rate');
+    });
+    container.on('session_open', () => {
+      this.#sessions++;
+      if (this.#sessions > MAX_SESSIONS) this.#end('more sessions came than one connection may have');
+    });
+    container.on('sender_open', ({ sender }: EventContext) => this.#attach(sender));
+    container.on('receiver_open', ({ receiver }: EventContext) => this.#attach(receiver));
+    container.on('message', (context: EventContext) => this.#message(context));
+    container.on('protocol_error', (error: Error) => this.#end(`a frame breaks the protocol: ${error.message}`));
+    container.on('error', (error: Error) => this.#end(`a frame cannot be read: ${error.message}`));
+    // The library complains to the console about what nobody listens to.
+    for (const event of ['connection_error', 'session_error', 'sender_error', 'receiver_error', 'disconnected'])
+      container.on(event, () => {});
+    const amqp = container.create_connection({
+      port: 0,
+      reconnect: false,
+      max_frame_size: MAX_FRAME,
+      channel_max: MAX_SESSIONS - 1,
+      disable_sasl: protocol === PROTOCOL.amqp,
+      receiver_options: { autoaccept: false, credit_window: 0 },
+      session_buffer_size: 64,
+    } as Parameters<typeof container.create_connection>[0]);
+    // Not among the library's declarations: its own listener calls it with an accepted socket.
+    (amqp as unknown as { accept(socket: unknown): void }).accept(this.#pipe);
+    this.#amqp = amqp;
+  }
+
+  /** Ends the connection when a mechanism says no: the library would wait for the client to go. */
+  #judged(mechanism: Mechanism): Mechanism {
+    const judge = (challenge: Buffer | undefined): Buffer | undefined => {
+      if (mechanism.outcome === false) setImmediate(() => this.#end('the SASL exchange failed'));
+      return challenge;
+    };
+    return {
+      get outcome() {
+        return mechanism.outcome;
+      },
+      start: async (response, hostname) => judge(await mechanism.start(response, hostname)),
+      step: async (response) => judge(await mechanism.step?.(response)),
+    };
+  }
+
+  #attach(link: Sender | Receiver | undefined): void {
+    if (link === undefined) return;
+    this.#links++;
+    if (this.#links > MAX_LINKS) {
+      this.#end('more links came than one connection may have');
+      return;
+    }
+    const incoming = link.is_receiver();
+    // Both ends of a link name its address; the one that is ours must be echoed.
+    if (incoming) link.set_target(link.target);
+    else link.set_source(link.source);
+    const address: unknown = incoming ? link.target?.address : link.source?.address;
+    const properties = link.properties as Record<string, unknown> | undefined;
+    const version: unknown = properties?.['com.microsoft:api-version'];
+    this.#address ??= typeof address === 'string' ? address : '';
+    if (this.#address !== address) {
+      link.close({ condition: 'amqp:not-allowed', description: 'another link has another address' });
+      return;
+    }
+    this.#service ??= this.#parts.receive({
+      address: this.#address,
+      apiVersion: typeof version === 'string' ? version : undefined,
+      identity: this.#identity,
+      certificate: presentedCertificate(this.#parts.channel.tls),
+      transport: this.#transport,
+      localAddress: this.#parts.channel.tls.localAddress,
+    });
+    if (!incoming) this.#sender = link as Sender;
+    this.#enqueue(async (service) => {
+      if ('refused' in service) link.close(service.refused);
+      else if (incoming) (link as Receiver).add_credit(CREDIT);
+    });
+  }
+
+  #message({ message, delivery, receiver }: EventContext): void {
+    if (message === undefined || delivery === undefined || receiver === undefined) return;
+    this.#sinceMessage = 0;
+    this.#waiting++;
+    if (this.#waiting > CREDIT) {
+      this.#end('more messages came than were asked for');
+      return;
+    }
+    this.#enqueue(async (service) => {
+      this.#waiting--;
+      if ('refused' in service) return;
+      const answer = await service.ask(message);
+      if (this.#ended) return;
+      if ('rejected' in answer) delivery.reject(answer.rejected);
+      else if (this.#sender?.sendable() === true) {
+        delivery.accept();
+        this.#sender.send(answer.reply);
+      } else delivery.reject({ condition: 'amqp:precondition-failed', description: 'there is no link with credit to answer on' });
+      receiver.add_credit(1);
+    });
+  }
+
+  // One after the other, in the order they came: later ones must see what earlier ones did.
+  #enqueue(task: (service: AmqpService) => Promise<void>): void {
+    const service = this.#service;
+    if (service === undefined) return;
+    this.#work = this.#work
+      .then(async () => {
+        const opened = await service;
+        if (!this.#ended) await task(opened);
+      })
+      .catch((error: unknown) => {
+        this.#parts.log.error({ err: error }, 'a message could not be handled');
+        this.#end('the cloud failed to handle a message');
+      });
+  }
+
+  #end(cause: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#cause ??= cause;
+    this.#pipe.end();
+  }
+
+  #closed(): void {
+    this.#ended = true;
+    this.#parts.log.debug({ cause: this.#cause ?? 'the connection was lost' }, 'a connection closed');
+    // The library hears of the end in any case, so that it stops its heartbeats.
+    this.#pipe.emit('end');
+    this.#parts.onClosed(this);
+  }
+}

@@ -1,0 +1,72 @@
+import { parseSas } from '@zerotouch/azure-wire/sas';
+import { isFault } from '@zerotouch/foundation/fault';
+
+/** A SASL exchange as the AMQP library drives it: `outcome` stays `undefined` as long as another challenge follows. */
+export interface Mechanism {
+  outcome: boolean | undefined;
+  username?: string;
+  start(response: Buffer | undefined, hostname: string | undefined): Mechanism.Challenge;
+  step?(response: Buffer | undefined): Mechanism.Challenge;
+}
+
+export declare namespace Mechanism {
+  /** The challenge to send, when there is no outcome yet. */
+  type Challenge = Buffer | undefined | Promise<Buffer | undefined>;
+}
+
+/** What a client proved or claimed before AMQP itself began. */
+export interface SaslIdentity {
+  /** Of the link address that it may use: `{idScope}/registrations/{registrationId}`. */
+  userName?: string;
+  /** A SAS token in due form; whether it is good is judged at register. */
+  password?: string;
+}
+
+/** SASL PLAIN (RFC 4616): user name `{idScope}/registrations/{registrationId}`, password a SAS token. */
+export class Plain implements Mechanism {
+  outcome: boolean | undefined;
+  readonly #identity: SaslIdentity;
+
+  constructor(identity: SaslIdentity) {
+    this.#identity = identity;
+  }
+
+  start(response: Buffer | undefined): undefined {
+    const [, userName = '', password = '', ...more] = (response ?? Buffer.alloc(0)).toString('utf8').split('\0');
+    this.outcome = more.length === 0 && userName !== '' && isToken(password);
+    if (this.outcome) Object.assign(this.#identity, { userName, password });
+  }
+}
+
+/** SASL EXTERNAL (RFC 4422, appendix A): the client certificate of the TLS handshake, which must be there. */
+export class External implements Mechanism {
+  outcome: boolean | undefined;
+  readonly #certified: () => boolean;
+
+  constructor(certified: () => boolean) {
+    this.#certified = certified;
+  }
+
+  start(): undefined {
+    this.outcome = this.#certified();
+  }
+}
+
+/** A mechanism that was not offered. */
+export class Unknown implements Mechanism {
+  outcome: boolean | undefined;
+
+  start(): undefined {
+    this.outcome = false;
+  }
+}
+
+function isToken(text: string): boolean {
+  try {
+    parseSas(text);
+    return true;
+  } catch (error) {
+    if (isFault(error)) return false;
+    throw error;
+  }
+}
