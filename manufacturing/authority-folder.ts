@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Clock } from '@zerotouch/foundation/clock';
 import { type Issuer, issuerOf } from './certificates.js';
 import { ManufacturingFault } from './faults.js';
-import type { Files } from './files.js';
+import { type Files, finishPair } from './files.js';
 import { algorithmOf } from './signer.js';
 
 /** Where an authority is kept, and what it must be good for. */
@@ -22,6 +22,7 @@ export interface AuthorityFolder {
  */
 export async function readIssuer({ directory, files, clock, until }: AuthorityFolder, stem: string): Promise<Issuer | undefined> {
   const paths = { certificate: join(directory, `${stem}.pem`), key: join(directory, `${stem}.key`) };
+  await finishPair(files, paths.key, paths.certificate);
   const [pem, keyPem] = await Promise.all([files.read(paths.certificate), files.read(paths.key)]);
   if (pem === undefined && keyPem === undefined) return undefined;
   if (pem === undefined || keyPem === undefined) {

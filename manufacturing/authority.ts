@@ -17,7 +17,7 @@ import {
   selfSign,
   type Validity,
 } from './certificates.js';
-import { MODE, writeDurably } from './files.js';
+import { MODE, writePairDurably } from './files.js';
 import { LINE_DAYS } from './spec-schema.js';
 
 /** Days a root is good for: twenty years. */
@@ -128,8 +128,11 @@ async function makeLine(request: AuthorityRequest, root: Issuer, name: string, m
 
 async function save({ directory, files }: AuthorityRequest, stem: string, pem: string, key: KeyObject, made: string[]): Promise<Issuer> {
   const paths = { key: join(directory, `${stem}.key`), certificate: join(directory, `${stem}.pem`) };
-  await writeDurably(files, paths.key, privateKeyPem(key), MODE.secret);
-  await writeDurably(files, paths.certificate, pem, MODE.open);
+  await writePairDurably(
+    files,
+    { path: paths.key, bytes: privateKeyPem(key), mode: MODE.secret },
+    { path: paths.certificate, bytes: pem, mode: MODE.open },
+  );
   made.push(paths.key, paths.certificate);
   return issuerOf(pem, key);
 }

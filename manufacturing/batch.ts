@@ -1,20 +1,24 @@
+import { createHash } from 'node:crypto';
+import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
-import { ENROLMENT_FILE, type IndividualEnrolment } from '@zerotouch/azure-wire/enrolment';
+import { isDeepStrictEqual } from 'node:util';
+import { ENROLMENT_FILE } from '@zerotouch/azure-wire/enrolment';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
-import { type Authority, lineName, openAuthority, proveRoot, validityFrom } from './authority.js';
+import { type BatchSources, checkAuthority, fingerprintsOf, openSources, type SourcesRequest } from './batch-sources.js';
+import { runLine } from './burn-line.js';
 import { commonNameOf } from './certificates.js';
-import { type CredentialSource, drawKeys } from './credentials.js';
-import { enrolmentFile } from './enrol.js';
-import { type Files, MODE, systemFiles, writePartsDurably } from './files.js';
+import { type Documents, writeEnrolments, writeManifest } from './documents.js';
+import { ManufacturingFault } from './faults.js';
+import { type Files, systemFiles } from './files.js';
 import { openFlash } from './flash.js';
-import { MANIFEST_FILE, manifestHead } from './manifest.js';
-import { openManifestSigner } from './manifest-signer.js';
-import { manifestLines } from './manifest-write.js';
-import { prepareOut, refuseOccupied, usable, writeDocument } from './out-folder.js';
-import { type BatchPlan, planBatch, type SpecWarning } from './plan.js';
-import { type BatchSpec, DEFAULT_LEAF_DAYS, type GroupSpec } from './spec-schema.js';
-import { type BurntDevice, burnDevice, type Station } from './station.js';
+import { type Author, LEDGER_FILE, type Ledger, openLedger, type PlannedRow } from './ledger/ledger.js';
+import { type Processes, systemProcesses } from './ledger/sessions.js';
+import type { StationBook } from './ledger/station-book.js';
+import { prepareOut, refuseOccupied, refuseUnknown, usable } from './out-folder.js';
+import { type BatchPlan, devicesIn, planBatch, type SpecWarning } from './plan.js';
+import type { BatchSpec } from './spec-schema.js';
+import { imageProblem, type Station } from './station.js';
 
 export { type BatchPlan, type PlannedDevice, planBatch, type SpecWarning } from './plan.js';
 
@@ -30,12 +34,20 @@ export type BurnEvent =
 
 /** How to burn; see {@link burnBatch}. */
 export interface BurnOptions {
-  /** Folder of the batch; made where it is missing, and refused where it holds a batch. */
+  /** Folder of the batch; made where it is missing, and refused where it holds a batch that is not to be resumed. */
   out: string;
   clock: Clock;
   entropy: Entropy;
   /** File operations; {@link systemFiles} unless given. */
   files?: Files;
+  /** Where devices are recorded; without it, `ledger.db` in the folder of the batch. */
+  ledger?: Ledger;
+  /** Goes on with a batch that was begun, here or beside other stations; begins it where nobody did. */
+  resume?: boolean;
+  /** Who burns: the host's name unless given. */
+  author?: Author;
+  /** Which processes live: those of this machine unless given. */
+  processes?: Processes;
   onProgress?: (event: BurnEvent) => void;
   /** Ends the batch early: devices under way are finished, no other is begun. */
   signal?: AbortSignal;
@@ -44,127 +56,216 @@ export interface BurnOptions {
 /** How a batch ended. */
 export interface BurnSummary {
   burnt: number;
-  /** Devices that an earlier run had burnt. */
+  /** Devices that an earlier run or another station has burnt. */
   skipped: number;
   failed: number;
   seconds: number;
   /** Absolute path of the folder. */
   out: string;
   failures: { registrationId: string; reason: string }[];
-  /** Whether the signal ended it before every device had its turn. */
+  /** Whether it ended before every device had its turn: by the signal, or because too many failed in a row. */
   aborted: boolean;
 }
 
-/** Devices under way at the same time: enough to keep the disk busy while another one's certificate is made. */
-const IN_FLIGHT = 8;
+const SESSION_BYTES = 16;
+/** Between two looks whether another station has prepared the batch, or has written its documents. */
+const LOOK_MS = 50;
 
 /**
- * Burns a batch: images (0600) in `images/`, enrolments (0600) in `enrolments.json`, what was burnt in `manifest.jsonl`, and the authority in `ca/`
- * unless the spec names another folder. A device that fails is counted and leaves no image; the others go on.
- * @throws SpecFault, ManufacturingFault OUT_OCCUPIED and AUTHORITY_* before anything is written; OUT_UNUSABLE
+ * Burns a batch: images (0600) in `images/`, enrolments (0600) in `enrolments.json`, what was burnt in `manifest.jsonl`, and the authority in
+ * `ca/` unless the spec names another folder. Every device is in the ledger before anything of it is on the disk. A device that fails is
+ * counted and leaves no image; the others go on. Several processes may burn one batch in one folder, each with `resume`.
+ * @throws SpecFault, ManufacturingFault OUT_OCCUPIED and AUTHORITY_* before anything is written; OUT_UNUSABLE, BATCH_DIFFERS, LEDGER_*, CLAIM_LOST
  */
 export async function burnBatch(spec: BatchSpec, options: BurnOptions): Promise<BurnSummary> {
-  const { clock, entropy, signal, files = systemFiles, onProgress = () => {} } = options;
+  const { clock, entropy, resume = false, files = systemFiles, onProgress = () => {} } = options;
   const started = clock.monotonic();
   const out = resolve(options.out);
   const plan = planBatch(spec);
-  await refuseOccupied(files, out);
-  onProgress({ kind: 'planned', devices: plan.devices.length });
-  for (const warning of plan.warnings) onProgress({ kind: 'warning', warning });
-
+  if (!resume) await refuseOccupied(files, out);
   const flash = await openFlash(spec, files);
-  const authority = await openAuthorityOf(plan, out, { clock, entropy, files });
-  if (authority !== undefined) onProgress({ kind: 'authority', root: commonNameOf(authority.root.certificate), made: authority.made });
+  const request = { spec, out, clock, entropy, files };
+  await checkAuthority(request);
   await prepareOut(files, out);
-  const directory = authorityFolder(spec, out);
-  const signer = await usable(directory, () =>
-    openManifestSigner({ directory, batch: spec.batch, root: authority?.root, clock, entropy, files }),
-  );
-  const sources = new Map(spec.groups.map((group) => [group, sourceOf(group, authority, options)]));
-  const certificates = authority === undefined ? [] : [await proveRoot(authority, options)];
-  const enrol = (individuals: IndividualEnrolment[]) =>
-    writeDocument(files, join(out, ENROLMENT_FILE), enrolmentFile(spec, { certificates, sources, individuals }), MODE.secret);
-  // Before the first image: a group's keys exist nowhere else, and an image without its enrolment is lost.
-  await enrol([]);
-
-  const station = { out, idScope: spec.idScope, endpoint: spec.endpoint, files, entropy, flash };
-  const { burnt, failures } = await burnDevices(plan, sources, station, onProgress, signal);
-  const individuals = burnt.flatMap(({ enrolment }) => (enrolment === undefined ? [] : [enrolment]));
-  if (individuals.length > 0) await enrol(individuals);
-  onProgress({ kind: 'written', file: join(out, ENROLMENT_FILE) });
-  const head = manifestHead({ spec, authority, madeAt: clock.now() });
-  const entries = burnt.map((device) => device.manifest);
-  await usable(out, () => writePartsDurably(files, join(out, MANIFEST_FILE), manifestLines(head, entries, signer), MODE.open));
-  onProgress({ kind: 'written', file: join(out, MANIFEST_FILE) });
-
-  const seconds = (clock.monotonic() - started) / 1000;
-  const aborted = burnt.length + failures.length < plan.devices.length;
-  return { burnt: burnt.length, skipped: 0, failed: failures.length, seconds, out, failures, aborted };
-}
-
-async function burnDevices(
-  { devices }: BatchPlan,
-  sources: ReadonlyMap<GroupSpec, CredentialSource>,
-  station: Station,
-  onProgress: (event: BurnEvent) => void,
-  signal: AbortSignal | undefined,
-): Promise<{ burnt: BurntDevice[]; failures: BurnSummary['failures'] }> {
-  // Devices finish in any order; both lists keep that of the plan.
-  const outcomes: (BurntDevice | string | undefined)[] = [];
-  let done = 0;
-  const queue = devices.entries();
-  const work = async (): Promise<void> => {
-    for (const [index, device] of queue) {
-      if (signal?.aborted) return;
-      const source = sources.get(device.group);
-      const outcome = source === undefined ? 'its group is not in the spec' : await burnDevice(station, device, source).catch(reasonOf);
-      outcomes[index] = outcome;
-      const { registrationId, group } = device;
-      const progress = { registrationId, done: ++done, total: devices.length };
-      if (typeof outcome === 'string') onProgress({ kind: 'failed', reason: outcome, ...progress });
-      else onProgress({ kind: 'burnt', attestation: group.attestation, image: outcome.manifest.image, ...progress });
+  const ledger = options.ledger ?? (await usable(out, () => openLedger(`sqlite:${join(out, LEDGER_FILE)}`, { clock, files })));
+  try {
+    const session = entropy.bytes(SESSION_BYTES).toString('hex');
+    await planIn(ledger, plan, session, request, resume);
+    onProgress({ kind: 'planned', devices: plan.total });
+    for (const warning of plan.warnings) onProgress({ kind: 'warning', warning });
+    const { author = { station: hostname() }, processes = systemProcesses } = options;
+    const book = ledger.station({ batch: spec.batch, session, author, processes });
+    await book.open();
+    try {
+      const sources = await prepare(book, ledger, request);
+      const made = sources.authority === undefined ? [] : sources.authority.made;
+      if (sources.authority !== undefined) {
+        onProgress({ kind: 'authority', root: commonNameOf(sources.authority.root.certificate), made });
+      }
+      const { idScope, endpoint } = spec;
+      const { individualSecret } = sources;
+      const station = { out, idScope, endpoint, files, entropy, flash, individualSecret, held: () => book.held };
+      const counts = await burnAll({ plan, ledger, book, station, sources, options, onProgress });
+      const written = await finish(book, { spec, out, sources, ledger, clock, files });
+      for (const file of written) onProgress({ kind: 'written', file });
+      return { ...counts, seconds: (clock.monotonic() - started) / 1000, out };
+    } finally {
+      // A ledger that does not answer finds out by itself that this station is gone.
+      await book.close().catch(() => {});
     }
-  };
-  await Promise.all(Array.from({ length: IN_FLIGHT }, work));
-
-  const burnt = outcomes.filter((outcome) => typeof outcome === 'object');
-  const failures = devices.flatMap(({ registrationId }, index) => {
-    const outcome = outcomes[index];
-    return typeof outcome === 'string' ? [{ registrationId, reason: outcome }] : [];
-  });
-  return { burnt, failures };
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-async function openAuthorityOf(
-  plan: BatchPlan,
-  out: string,
-  { clock, entropy, files }: Required<Pick<BurnOptions, 'clock' | 'entropy' | 'files'>>,
-): Promise<Authority | undefined> {
-  const { batch, groups } = plan.spec;
-  const certified = groups.filter((group) => group.attestation === 'x509');
-  if (certified.length === 0) return undefined;
-  const until = validityFrom(clock, Math.max(...certified.map(leafDays))).notAfter;
-  const lines = [...new Set(certified.map((group) => lineName(group.enrolmentGroup)))];
-  const directory = authorityFolder(plan.spec, out);
-  return usable(directory, () => openAuthority({ directory, batch, lines, until, clock, entropy, files }));
-}
-
-function authorityFolder({ authority }: BatchSpec, out: string): string {
-  return authority === undefined ? join(out, 'ca') : resolve(authority.directory);
-}
-
-function sourceOf(group: GroupSpec, authority: Authority | undefined, { clock, entropy }: BurnOptions): CredentialSource {
-  const line = group.attestation === 'x509' ? authority?.lines.get(lineName(group.enrolmentGroup)) : undefined;
-  if (authority !== undefined && line !== undefined) {
-    return { kind: 'line', line, rootPem: authority.root.pem, validity: validityFrom(clock, leafDays(group), line.certificate) };
+  } finally {
+    if (options.ledger === undefined) await ledger.close();
   }
-  return group.enrolment === 'individual' ? { kind: 'own-keys' } : { kind: 'group-keys', keys: drawKeys(entropy) };
 }
 
-function leafDays(group: GroupSpec): number {
-  return group.validity?.days ?? DEFAULT_LEAF_DAYS;
+/** Records the batch with all of its devices, or makes sure that it is recorded as this spec has it. */
+async function planIn(
+  ledger: Ledger,
+  { spec, total }: BatchPlan,
+  session: string,
+  request: SourcesRequest,
+  resume: boolean,
+): Promise<void> {
+  const { batch } = spec;
+  const { authority: _authority, partitions: _partitions, app: _app, bootloader: _bootloader, ...alike } = spec;
+  const text = JSON.stringify(alike);
+  const specDigest = createHash('sha256').update(text).digest('hex');
+  if ((await ledger.batch(batch)) === undefined) await refuseUnknown(request.files, request.out);
+  const planned = await ledger.plan({ batch, specDigest, spec: text, devices: total }, () => rowsOf(spec), session);
+  if (planned === 'planned') return;
+  if (!resume) {
+    throw new ManufacturingFault('OUT_OCCUPIED', 'the ledger already has a batch of this name', {
+      where: ledger.where,
+      seen: batch,
+      expected: 'a new batch',
+      remedy: 'name the batch differently; --resume goes on with the one that was begun',
+    });
+  }
+  const known = await ledger.batch(batch);
+  if (known?.specDigest === specDigest) return;
+  throw new ManufacturingFault('BATCH_DIFFERS', 'the batch was begun with another spec', {
+    where: ledger.where,
+    seen: `${batch}, ${known?.devices} devices`,
+    expected: 'the spec it was begun with',
+    remedy: 'put the spec back as it was, and plan further devices as a batch of their own',
+  });
+}
+
+function* rowsOf(spec: BatchSpec): Generator<PlannedRow> {
+  let position = 0;
+  for (const { registrationId, serial, group } of devicesIn(spec)) {
+    const { attestation, enrolment, enrolmentGroup } = group;
+    yield {
+      position: position++,
+      registrationId,
+      serial,
+      attestation,
+      enrolment,
+      ...(enrolmentGroup === undefined ? {} : { enrolmentGroup }),
+    };
+  }
+}
+
+/** Opens the sources; of several stations one makes them, and the others find them made. */
+async function prepare(book: StationBook, ledger: Ledger, request: SourcesRequest): Promise<BatchSources> {
+  const { spec, out, clock, files } = request;
+  for (;;) {
+    const known = await ledger.batch(spec.batch);
+    if (known !== undefined && known.state !== 'preparing') {
+      if ((await usable(out, () => files.read(join(out, ENROLMENT_FILE)))) === undefined) throw elsewhere(out, ledger);
+      const sources = await openSources(request);
+      if (!isDeepStrictEqual(fingerprintsOf(sources), known.sources)) throw differentSources(out, ledger);
+      return sources;
+    }
+    if ((await book.lock()) === 'preparing') {
+      const sources = await openSources(request);
+      // Before the first image: a group's keys exist nowhere else, and an image without its enrolment is lost.
+      await writeEnrolments({ ...request, sources });
+      await book.unlock({ state: 'ready', sources: fingerprintsOf(sources) });
+      return sources;
+    }
+    await clock.wait(LOOK_MS);
+  }
+}
+
+interface Burning {
+  plan: BatchPlan;
+  ledger: Ledger;
+  book: StationBook;
+  station: Station;
+  sources: BatchSources;
+  options: BurnOptions;
+  onProgress: (event: BurnEvent) => void;
+}
+
+async function burnAll(burning: Burning): Promise<Omit<BurnSummary, 'seconds' | 'out'>> {
+  const { plan, ledger, book, station, sources, options, onProgress } = burning;
+  const { spec, total } = plan;
+  const failures: BurnSummary['failures'] = [];
+  let burnt = 0;
+  let before = 0;
+  // What an earlier run burnt is looked at again: it may have been removed or damaged since.
+  for await (const { registrationId, identity } of ledger.devices(spec.batch, { states: ['burnt', 'verified'] })) {
+    const reason = identity === undefined ? 'the ledger has no identity for it' : await imageProblem(station, registrationId, identity);
+    before++;
+    if (reason === undefined) continue;
+    failures.push({ registrationId, reason });
+    onProgress({ kind: 'failed', registrationId, reason, done: before, total });
+  }
+  const damaged = failures.length;
+  await runLine({
+    spec,
+    sources: sources.sources,
+    station,
+    book,
+    clock: options.clock,
+    signal: options.signal,
+    onOutcome: (outcome) => {
+      const { registrationId, group } = outcome.device;
+      const failed = 'reason' in outcome;
+      if (failed) failures.push({ registrationId, reason: outcome.reason });
+      else burnt++;
+      const progress = { registrationId, done: before + burnt + failures.length - damaged, total };
+      if (failed) onProgress({ kind: 'failed', reason: outcome.reason, ...progress });
+      else onProgress({ kind: 'burnt', attestation: group.attestation, image: outcome.image, ...progress });
+    },
+  });
+  const { planned = 0, issued = 0, scrapped = 0 } = await ledger.counts(spec.batch);
+  const left = planned + issued;
+  const skipped = total - left - scrapped - burnt - damaged;
+  return { burnt, skipped, failed: failures.length, failures, aborted: left > failures.length - damaged };
+}
+
+/** Writes the documents of the batch from the ledger; what other stations have burnt is in them. */
+async function finish(book: StationBook, documents: Documents): Promise<string[]> {
+  for (let state = await book.lock(); ; state = await book.lock()) {
+    if (state === undefined) {
+      await documents.clock.wait(LOOK_MS);
+      continue;
+    }
+    if (state === 'complete') {
+      await book.unlock(undefined);
+      return [];
+    }
+    const written = [await writeEnrolments(documents), await writeManifest(documents)];
+    const { left } = await book.unburnt();
+    await book.unlock(left === 0 ? { state: 'complete' } : undefined);
+    return written;
+  }
+}
+
+function elsewhere(out: string, ledger: Ledger): ManufacturingFault {
+  return new ManufacturingFault('BATCH_DIFFERS', 'the batch was begun in another folder', {
+    where: out,
+    expected: `${ENROLMENT_FILE} of the batch that ${ledger.where} has`,
+    remedy: 'burn in the folder it was begun in; stations of one batch share it',
+  });
+}
+
+function differentSources(out: string, ledger: Ledger): ManufacturingFault {
+  return new ManufacturingFault('BATCH_DIFFERS', 'the authority or the keys are not those the batch was begun with', {
+    where: out,
+    expected: `what ${ledger.where} has fingerprints of`,
+    remedy: 'put ca/ and enrolments.json back as they were when the batch was begun',
+  });
 }

@@ -25,7 +25,10 @@ export function enrolmentFile({ batch, idScope }: BatchSpec, { certificates, sou
 }
 
 /** The enrolment of one device, with its certificate or its own keys. */
-export function enrolIndividually({ registrationId, group }: PlannedDevice, credentials: X509Credentials | OwnKeys): IndividualEnrolment {
+export function enrolIndividually(
+  { registrationId, group }: PlannedDevice,
+  credentials: Pick<X509Credentials, 'kind' | 'leafPem'> | OwnKeys,
+): IndividualEnrolment {
   const attestation: AttestationMechanism =
     credentials.kind === 'own-keys'
       ? symmetricKey(credentials.keys)

@@ -83,19 +83,68 @@ export async function writeDurably(
   mode: number,
   check?: (temporary: string) => Promise<void>,
 ): Promise<void> {
+  await writeNamed(files, path, bytes, mode, check);
+  await files.sync(dirname(path));
+}
+
+/** The same without the sync of the folder, which is left to the caller: once for many files. */
+export async function writeNamed(
+  files: Files,
+  path: string,
+  bytes: Uint8Array | string,
+  mode: number,
+  check?: (temporary: string) => Promise<void>,
+): Promise<void> {
   const temporary = temporaryName(path);
   try {
-    // A process that was killed may have left one.
-    await files.remove(temporary);
-    await files.create(temporary, Buffer.from(bytes as Uint8Array), mode);
-    await files.sync(temporary);
+    await writeTemporary(files, path, bytes, mode);
     await check?.(temporary);
     await files.rename(temporary, path);
-    await files.sync(dirname(path));
   } catch (error) {
     await files.remove(temporary).catch(() => {});
     throw error;
   }
+}
+
+/** A file of a pair that belongs together. */
+export interface PairedFile {
+  path: string;
+  bytes: Uint8Array | string;
+  mode: number;
+}
+
+/**
+ * Writes two files of one folder that are nothing without each other: both are whole under temporary names before the first gets its name, so
+ * that {@link finishPair} completes what was cut off in between.
+ */
+export async function writePairDurably(files: Files, first: PairedFile, second: PairedFile): Promise<void> {
+  const pair = [first, second];
+  try {
+    for (const { path, bytes, mode } of pair) await writeTemporary(files, path, bytes, mode);
+    await files.sync(dirname(first.path));
+    await files.rename(temporaryName(first.path), first.path);
+  } catch (error) {
+    for (const { path } of pair) await files.remove(temporaryName(path)).catch(() => {});
+    throw error;
+  }
+  await files.rename(temporaryName(second.path), second.path);
+  await files.sync(dirname(first.path));
+}
+
+/** Gives the second file of a pair its name, where the first has its own and the power went in between. */
+export async function finishPair(files: Files, first: string, second: string): Promise<void> {
+  const names = (await files.list(dirname(first))) ?? [];
+  if (!names.includes(basename(first)) || names.includes(basename(second)) || !names.includes(basename(temporaryName(second)))) return;
+  await files.rename(temporaryName(second), second);
+  await files.sync(dirname(second));
+}
+
+async function writeTemporary(files: Files, path: string, bytes: Uint8Array | string, mode: number): Promise<void> {
+  const temporary = temporaryName(path);
+  // A process that was killed may have left one.
+  await files.remove(temporary);
+  await files.create(temporary, Buffer.from(bytes as Uint8Array), mode);
+  await files.sync(temporary);
 }
 
 /** Bytes that are gathered before they are written. */

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { ENROLMENT_FILE } from '@zerotouch/azure-wire/enrolment';
 import { isFault } from '@zerotouch/foundation/fault';
 import { ManufacturingFault } from './faults.js';
-import { type Files, MODE, writeDurably } from './files.js';
+import { type Files, MODE } from './files.js';
+import { LEDGER_FILE } from './ledger/ledger.js';
 import { MANIFEST_FILE } from './manifest.js';
 
 /** Name of the folder of images in the folder of a batch. */
@@ -20,13 +21,29 @@ export function imageName(registrationId: string): string {
 export async function refuseOccupied(files: Files, out: string): Promise<void> {
   const listed = await usable(out, () => Promise.all([files.list(out), files.list(join(out, IMAGE_FOLDER))]));
   const [names = [], images = []] = listed;
-  const found = [MANIFEST_FILE, ENROLMENT_FILE].find((name) => names.includes(name));
+  const found = [MANIFEST_FILE, ENROLMENT_FILE, LEDGER_FILE].find((name) => names.includes(name));
   if (found === undefined && images.length === 0) return;
   throw new ManufacturingFault('OUT_OCCUPIED', 'the folder already holds a batch', {
     where: out,
     seen: found ?? `${images.length} file(s) in ${IMAGE_FOLDER}/`,
     expected: 'a new or empty folder',
-    remedy: 'burn into another folder, or move this one away',
+    remedy: 'burn into another folder, or move this one away; --resume goes on with the batch that was begun here',
+  });
+}
+
+/**
+ * Makes sure that no batch is in a folder whose ledger knows of none; writes nothing.
+ * @throws ManufacturingFault OUT_OCCUPIED, OUT_UNUSABLE
+ */
+export async function refuseUnknown(files: Files, out: string): Promise<void> {
+  const names = (await usable(out, () => files.list(out))) ?? [];
+  const found = [MANIFEST_FILE, ENROLMENT_FILE].find((name) => names.includes(name));
+  if (found === undefined) return;
+  throw new ManufacturingFault('OUT_OCCUPIED', 'the folder holds a batch that the ledger does not know', {
+    where: out,
+    seen: found,
+    expected: 'a new or empty folder, or the ledger the batch was begun with',
+    remedy: 'name that ledger with --ledger, or burn into another folder',
   });
 }
 
@@ -40,14 +57,6 @@ export async function prepareOut(files: Files, out: string): Promise<void> {
     await files.makeFolder(join(out, IMAGE_FOLDER), MODE.folder);
     await files.sync(out);
   });
-}
-
-/**
- * Writes a document of the batch, as JSON.
- * @throws ManufacturingFault OUT_UNUSABLE
- */
-export async function writeDocument(files: Files, path: string, document: unknown, mode: number): Promise<void> {
-  await usable(path, () => writeDurably(files, path, `${JSON.stringify(document, undefined, 2)}\n`, mode));
 }
 
 /** Runs file operations; what the system refuses becomes an OUT_UNUSABLE that names the place. */

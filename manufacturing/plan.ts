@@ -21,7 +21,10 @@ export interface SpecWarning {
 /** Every device of a batch in its order, and what to think about before burning it. */
 export interface BatchPlan {
   spec: BatchSpec;
-  devices: PlannedDevice[];
+  /** How many devices there are. */
+  total: number;
+  /** All of them at once; {@link devicesIn} goes through a large batch one by one. */
+  readonly devices: PlannedDevice[];
   warnings: SpecWarning[];
 }
 
@@ -35,14 +38,42 @@ const SHORT_DAYS = 90;
 export function planBatch(spec: BatchSpec): BatchPlan {
   const [first, ...others] = planProblems(spec);
   if (first !== undefined) throw new SpecFault('SPEC_INVALID', undefined, [first, ...others]);
-  return { spec, devices: [...spec.groups.flatMap((group) => [...devicesOf(group)])], warnings: spec.groups.flatMap(warningsOf) };
+  const total = totalOf(spec);
+  const warnings = spec.groups.flatMap(warningsOf);
+  return {
+    spec,
+    total,
+    get devices() {
+      return [...devicesIn(spec)];
+    },
+    warnings,
+  };
+}
+
+/** The devices of a batch in its order, one at a time. */
+export function* devicesIn(spec: BatchSpec): Generator<PlannedDevice> {
+  for (const group of spec.groups) yield* devicesOf(group);
+}
+
+/** The group of the device at a position, counted from 0 in the order of the batch. */
+export function groupAt(spec: BatchSpec, position: number): GroupSpec {
+  let before = 0;
+  for (const group of spec.groups) {
+    before += group.serial.count;
+    if (position < before) return group;
+  }
+  throw new RangeError(`the batch has ${before} devices, and none at ${position}`);
+}
+
+function totalOf(spec: BatchSpec): number {
+  return spec.groups.reduce((sum, group) => sum + group.serial.count, 0);
 }
 
 /** What is wrong with the names a spec gives: enrolment groups, registration ids, serials. */
 export function planProblems(spec: BatchSpec): SpecProblem[] {
   const problems = spec.groups.flatMap((group, index) => [...groupProblems(group, index), ...serialProblems(group, index)]);
   if (problems.length > 0) return problems;
-  const total = spec.groups.reduce((sum, group) => sum + group.serial.count, 0);
+  const total = totalOf(spec);
   if (total <= BATCH_DEVICES_MAX) return duplicates(spec);
   const expected = `at most ${BATCH_DEVICES_MAX} devices`;
   return [

@@ -1,19 +1,25 @@
+import { createHash } from 'node:crypto';
 import { basename, join } from 'node:path';
-import type { IndividualEnrolment } from '@zerotouch/azure-wire/enrolment';
+import { isDeepStrictEqual } from 'node:util';
 import { efusePath } from '@zerotouch/flash-image/efuse';
-import { composeImage, type FactoryData, type ImageContents } from '@zerotouch/flash-image/image';
+import { composeImage, type FactoryData, type ImageContents, openImage } from '@zerotouch/flash-image/image';
+import type { Layout } from '@zerotouch/flash-image/layout';
 import type { SecureCert } from '@zerotouch/flash-image/secure-cert';
+import { memoryStorage } from '@zerotouch/flash-image/storage';
 import type { Entropy } from '@zerotouch/foundation/entropy';
+import { isFault } from '@zerotouch/foundation/fault';
+import { individualEntropy } from './batch-sources.js';
 import { type CredentialSource, type Credentials, makeCredentials } from './credentials.js';
-import { enrolIndividually } from './enrol.js';
 import { writeExports } from './export.js';
 import { ManufacturingFault } from './faults.js';
-import { type Files, MODE, writeDurably } from './files.js';
+import { type Files, MODE, writeDurably, writeNamed } from './files.js';
 import { defaultFlash, drawEncryption, type FlashPlan, flashContents } from './flash.js';
-import { type ManifestDevice, manifestDevice } from './manifest.js';
+import type { IdentityRecord } from './ledger/records.js';
 import { imageName } from './out-folder.js';
 import type { PlannedDevice } from './plan.js';
-import { type PartitionHashes, readBack } from './read-back.js';
+import { isFactoryOwned, type PartitionHashes, readBack } from './read-back.js';
+
+const IDENTITY_BYTES = 16;
 
 /** Where devices are burnt, and what is the same for all of them. */
 export interface Station {
@@ -23,72 +29,143 @@ export interface Station {
   endpoint: string;
   files: Files;
   entropy: Entropy;
+  /** What the keys of individual enrolments are derived from. Secret. */
+  individualSecret?: Buffer | undefined;
+  /** Whether what this station has in hand is still its own; always unless given. */
+  held?: () => boolean;
   /** What the flash of the devices is like; {@link defaultFlash} unless given. */
   flash?: FlashPlan;
 }
 
-/** What is kept of a burnt device. `enrolment` may be secret. */
-export interface BurntDevice {
-  manifest: ManifestDevice;
-  /** Where it is enrolled by itself. */
-  enrolment?: IndividualEnrolment;
-}
-
-/**
- * Gives a device its identity, burns its image and reads that back from the disk before it gets its name: an image under its own name is whole
- * and checked, whenever the power went.
- * @throws ManufacturingFault READ_BACK, ImageFault, or an error of `files`; nothing is left of the image then
- */
-export async function burnDevice(station: Station, device: PlannedDevice, source: CredentialSource): Promise<BurntDevice> {
-  const { flash = defaultFlash } = station;
-  const encryption = drawEncryption(flash, station.entropy);
-  const credentials = await makeCredentials(device, source, station.entropy);
-  const image = imageName(device.registrationId);
-  const partitions = await burnImage(station, image, {
-    ...flashContents(flash, encryption),
-    factory: factoryOf(station, device, credentials),
-    ...(credentials.kind === 'x509' && source.kind === 'line' ? { secureCert: secureCertOf(credentials, source.rootPem) } : {}),
-    forbidden: source.kind === 'group-keys' ? [source.keys.primary, source.keys.secondary] : [],
-  });
-  const manifest = manifestDevice(device, image, partitions, credentials.kind === 'x509' ? credentials.leaf : undefined);
-  if (device.group.enrolment === 'group' || credentials.kind === 'derived-key') return { manifest };
-  return { manifest, enrolment: enrolIndividually(device, credentials) };
+/** A device with its identity, not yet burnt. */
+export interface PreparedDevice {
+  device: PlannedDevice;
+  /** The public side, fit for the ledger. */
+  identity: IdentityRecord;
+  /** Secret. */
+  readonly order: BurnOrder;
 }
 
 /** What goes into one image, and what must not. */
 interface BurnOrder extends ImageContents {
-  /** Secret. */
+  /** The composed image. */
+  image: Buffer;
   forbidden: readonly Buffer[];
 }
 
-async function burnImage(
-  { files, out, flash = defaultFlash }: Station,
-  name: string,
-  { forbidden, ...contents }: BurnOrder,
-): Promise<PartitionHashes> {
-  const path = join(out, name);
+/**
+ * Gives a device its identity and composes its image, all in memory. What the ledger may know of it comes with it, the hashes of the image's
+ * read-only partitions included: they must be recorded before anything is written.
+ */
+export async function prepareDevice(station: Station, device: PlannedDevice, source: CredentialSource): Promise<PreparedDevice> {
+  const { flash = defaultFlash, entropy, individualSecret } = station;
+  const id = entropy.bytes(IDENTITY_BYTES).toString('hex');
+  const encryption = drawEncryption(flash, entropy);
+  const derived = source.kind === 'own-keys' && individualSecret !== undefined;
+  const credentials = await makeCredentials(device, source, derived ? individualEntropy(individualSecret, id) : entropy);
+  const contents: ImageContents = {
+    ...flashContents(flash, encryption),
+    factory: factoryOf(station, device, credentials),
+    ...(credentials.kind === 'x509' && source.kind === 'line' ? { secureCert: secureCertOf(credentials, source.rootPem) } : {}),
+  };
   const image = composeImage(contents);
+  const forbidden = source.kind === 'group-keys' ? [source.keys.primary, source.keys.secondary] : [];
+  const partitions = hashPartitions(image, flash.layout);
+  return { device, identity: { id, ...publicSide(device, credentials), partitions }, order: { ...contents, image, forbidden } };
+}
+
+/**
+ * Burns the image of a device and reads that back from the disk before it gets its name: an image under its own name is whole and checked,
+ * whenever the power went. The folder is not synced yet: {@link Station} says so, once for many images.
+ * @returns where the image lies, relative to the folder of the batch
+ * @throws ManufacturingFault READ_BACK, CLAIM_LOST, ImageFault, or an error of `files`; nothing is left of the image then
+ */
+export async function burnDevice(station: Station, { device, order }: PreparedDevice): Promise<string> {
+  const { files, out, flash = defaultFlash } = station;
+  const { image, forbidden, ...contents } = order;
+  const name = imageName(device.registrationId);
+  const path = join(out, name);
   const efuse = contents.encryption?.scheme === 'hmac' ? contents.encryption.efuse : undefined;
-  let hashes: PartitionHashes = {};
+  refuseLost(station, device);
   try {
     // Before the image: nobody could read one without the other.
     if (efuse !== undefined) await writeDurably(files, efusePath(path), efuse, MODE.secret);
-    await writeDurably(files, path, image, MODE.secret, async (temporary) => {
+    await writeNamed(files, path, image, MODE.secret, async (temporary) => {
       const onDisk = await files.read(temporary);
       if (onDisk === undefined) {
         throw new ManufacturingFault('READ_BACK', 'the file is gone', { where: temporary, expected: 'what was burnt' });
       }
       const chip = efuse === undefined ? undefined : await files.read(efusePath(path));
-      hashes = readBack(onDisk, { image, forbidden, ...contents }, chip === undefined ? {} : { efuse: chip });
+      readBack(onDisk, { image, forbidden, ...contents }, chip === undefined ? {} : { efuse: chip });
       await writeExports(files, out, { image: onDisk, stem: basename(path, '.bin'), flash, ...(efuse === undefined ? {} : { efuse }) });
+      refuseLost(station, device);
     });
   } catch (error) {
-    // The rename may have come through and the sync of the folder not.
-    await files.remove(path).catch(() => {});
-    if (efuse !== undefined) await files.remove(efusePath(path)).catch(() => {});
+    if (!isFault(error) || error.code !== 'CLAIM_LOST') await discardImage(station, device);
     throw error;
   }
-  return hashes;
+  return name;
+}
+
+// What lies under the name may be another station's by then.
+function refuseLost({ held }: Station, { registrationId }: PlannedDevice): void {
+  if (held === undefined || held()) return;
+  throw new ManufacturingFault('CLAIM_LOST', 'this station stood still for too long, and others may have taken the device over', {
+    where: registrationId,
+    expected: 'a sign of life in time',
+    remedy: 'run the same command with --resume',
+  });
+}
+
+/** Takes back an image that was burnt and cannot be kept. */
+export async function discardImage({ files, out }: Station, { registrationId }: PlannedDevice): Promise<void> {
+  const path = join(out, imageName(registrationId));
+  for (const name of [path, efusePath(path)]) await files.remove(name).catch(() => {});
+}
+
+/**
+ * Whether the image of a device is on the disk as the ledger has it: it opens, and its read-only partitions have these hashes.
+ * @returns `undefined` where it is; else why not
+ */
+export async function imageProblem(
+  { files, out }: Station,
+  registrationId: string,
+  { partitions }: IdentityRecord,
+): Promise<string | undefined> {
+  const path = join(out, imageName(registrationId));
+  const bytes = await files.read(path);
+  if (bytes === undefined) return 'the image is missing';
+  const efuse = await files.read(efusePath(path));
+  try {
+    const { layout } = openImage(memoryStorage(bytes), efuse === undefined ? {} : { efuse });
+    return isDeepStrictEqual(hashPartitions(bytes, layout), partitions) ? undefined : 'the image is not the one that was burnt';
+  } catch (error) {
+    return `the image cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+function hashPartitions(image: Buffer, { partitions }: Layout): PartitionHashes {
+  const hashed = partitions.filter(isFactoryOwned);
+  return Object.fromEntries(
+    hashed.map(({ name, offset, size }) => [
+      name,
+      createHash('sha256')
+        .update(image.subarray(offset, offset + size))
+        .digest('hex'),
+    ]),
+  );
+}
+
+function publicSide({ group }: PlannedDevice, credentials: Credentials): Omit<IdentityRecord, 'id' | 'partitions'> {
+  if (credentials.kind !== 'x509') return {};
+  const { leaf, leafPem } = credentials;
+  return {
+    certificateSerial: leaf.serialNumber,
+    publicKey: leaf.publicKey.export({ type: 'spki', format: 'der' }).toString('base64'),
+    thumbprint: leaf.fingerprint256.replaceAll(':', ''),
+    notAfter: new Date(leaf.validTo).toISOString(),
+    ...(group.enrolment === 'individual' ? { certificate: leafPem } : {}),
+  };
 }
 
 function factoryOf({ idScope, endpoint }: Station, { registrationId, serial }: PlannedDevice, credentials: Credentials): FactoryData {

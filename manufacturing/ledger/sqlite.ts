@@ -46,7 +46,15 @@ export async function sqliteDialect(path: string, files: Files): Promise<LedgerD
 // libsql leaves a statement that failed open until its garbage is collected, and an open "begin" keeps every later commit from working.
 function steady(database: Database.Database): SqliteDatabase {
   return {
-    close: () => database.close(),
+    close() {
+      try {
+        // The last one to leave takes -wal and -shm with it; libsql's close alone leaves them.
+        database.exec('pragma journal_mode = DELETE');
+      } catch {
+        // Others are still at work here.
+      }
+      database.close();
+    },
     prepare(text) {
       if (!/^(begin|commit|rollback)/.test(text)) return database.prepare(text);
       const run = () => {
