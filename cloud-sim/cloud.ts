@@ -12,7 +12,7 @@ import { keepPolicies, serviceConnectionString } from './api/service/policies.js
 import { dpsService } from './api/service/service.js';
 import { AmqpConnection } from './doors/amqp/connection.js';
 import { amqpReceptionist } from './doors/amqp/dps-service.js';
-import { makeServerIdentity } from './doors/authority.js';
+import { makeServerAuthority, makeServerIdentity, type ServerAuthority } from './doors/authority.js';
 import { type Channel, plainChannel } from './doors/channel.js';
 import { deviceApi } from './doors/http/device-api.js';
 import { HttpsFront } from './doors/https.js';
@@ -33,9 +33,11 @@ import { HubPark, type HubsAdmin } from './hub/park.js';
 import { Journal } from './journal.js';
 import { limitValues } from './limits.js';
 import { type HubAddress, hubAddress } from './linked-hubs.js';
-import { type CloudOptions, cloudSettings } from './options.js';
+import { type CloudOptions, type CloudSettings, cloudSettings } from './options.js';
 import type { Attempt } from './reasons.js';
 import { memoryStore } from './store/memory.js';
+import { sqliteStore } from './store/sqlite/sqlite.js';
+import { SERVICE_KEY, type Store } from './store/store.js';
 
 export type { CertificateUpload, EnrolmentService } from './api/dps-service.js';
 export type { HubDevice, HubService, HubTwin } from './api/hub-service.js';
@@ -94,9 +96,20 @@ export interface Cloud extends AsyncDisposable {
 
 /**
  * Starts a local Azure for devices: DPS and IoT hubs behind one TLS listener.
- * @throws CloudFault BAD_OPTIONS, PORT_IN_USE
+ * @throws CloudFault BAD_OPTIONS, PORT_IN_USE, STORE_UNUSABLE, STORE_VERSION
  */
 export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
+  const settings = cloudSettings(options);
+  const store = settings.data === undefined ? memoryStore() : await sqliteStore(settings.data);
+  try {
+    return await startOver(store, options, settings);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function startOver(store: Store, options: CloudOptions, settings: CloudSettings): Promise<Cloud> {
   const { clock = systemClock, entropy = systemEntropy, log = pino({ level: 'silent' }), policies = [] } = options;
   const {
     host,
@@ -108,10 +121,10 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
     retryAfterSeconds,
     connectTimeoutSeconds,
     webhookTimeoutSeconds,
-  } = cloudSettings(options);
+    data,
+  } = settings;
   const limits = limitValues(options.limits);
   const edges = edgesOf(options.regions);
-  const store = memoryStore();
   const events = new EventEmitter<CloudEvents>();
   const journal = new Journal({ attempts: store.attempts, events, clock, log });
   const park = new HubPark({ store, clock, entropy, journal, limits });
@@ -139,6 +152,7 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
   const identity = await makeServerIdentity(
     [GLOBAL_DPS_HOST, '*.azure-devices-provisioning.net', '*.azure-devices.net', ...hubs.keys(), 'localhost'],
     edges.keys(),
+    data === undefined ? undefined : await keptAuthority(store),
   );
   const receive = mqttReceptionist({ dps, hubs, journal });
   const sweep = new Sweep(clock);
@@ -217,4 +231,10 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** The CA of a durable cloud: its devices trust it again after a restart. */
+async function keptAuthority({ authority }: Store): Promise<ServerAuthority> {
+  const fresh = (await authority.get(SERVICE_KEY)) ?? (await makeServerAuthority());
+  return authority.update(SERVICE_KEY, (current) => current ?? fresh);
 }

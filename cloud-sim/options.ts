@@ -36,6 +36,8 @@ export interface CloudOptions {
   idScope?: string;
   /** Default: three hubs in three regions, {@link DEFAULT_HUBS}. */
   hubs?: readonly HubSpec[];
+  /** Folder that everything is kept in, made when it is missing; what was answered survives the process. Default: memory only. */
+  data?: string;
   /** Shared access policies of the DPS service API besides `provisioningserviceowner`, which every DPS has. */
   policies?: readonly ServicePolicy[];
   /** What DPS tells a device to wait before it asks again, seconds; fractions and 0 are allowed. Default 3, as real DPS is seen to send. */
@@ -74,6 +76,7 @@ const schema = z.strictObject({
   mqttPort: z.int().min(0).max(65_535),
   amqpPort: z.int().min(0).max(65_535),
   httpsPort: z.int().min(0).max(65_535),
+  data: z.string().min(1).optional(),
   idScope: z.string().refine(isIdScope, { error: 'is no ID scope: 0ne and eight hexadecimal digits' }),
   hubs: z
     .array(
@@ -103,6 +106,7 @@ export function cloudSettings(options: CloudOptions): CloudSettings {
     mqttPort: options.mqttPort ?? 0,
     amqpPort: options.amqpPort ?? 0,
     httpsPort: options.httpsPort ?? 0,
+    data: options.data,
     idScope: options.idScope ?? LOCAL_ID_SCOPE,
     hubs: options.hubs ?? DEFAULT_HUBS,
     retryAfterSeconds: options.retryAfterSeconds ?? DEFAULT_RETRY_AFTER_SECONDS,

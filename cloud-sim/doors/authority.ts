@@ -10,6 +10,7 @@ import {
   PemConverter,
   SubjectAlternativeNameExtension,
   SubjectKeyIdentifierExtension,
+  X509Certificate,
   X509CertificateGenerator,
 } from '@peculiar/x509';
 
@@ -25,13 +26,15 @@ export interface ServerIdentity {
   privateKey: string;
 }
 
-/**
- * Makes a CA for this run and a server certificate under it. The CA's key is forgotten at once.
- * @param dnsNames the names to answer to, `*.` allowed in front; the loopback address is added
- * @param addresses more IP addresses to answer to
- */
-export async function makeServerIdentity(dnsNames: readonly string[], addresses: Iterable<string> = []): Promise<ServerIdentity> {
-  const [authorityKeys, serverKeys] = await Promise.all([makeKeys(), makeKeys()]);
+/** A CA with its key, PEM: to be kept by a cloud that its devices shall trust again after a restart. */
+export interface ServerAuthority {
+  certificate: string;
+  privateKey: string;
+}
+
+/** Makes a CA for a local cloud. */
+export async function makeServerAuthority(): Promise<ServerAuthority> {
+  const authorityKeys = await makeKeys();
   const authority = await X509CertificateGenerator.createSelfSigned(
     {
       name: 'CN=zerotouch local cloud CA',
@@ -46,12 +49,29 @@ export async function makeServerIdentity(dnsNames: readonly string[], addresses:
     },
     webcrypto,
   );
+  return { certificate: authority.toString('pem'), privateKey: await keyText(authorityKeys.privateKey) };
+}
+
+/**
+ * Makes a server certificate, by default under a CA for this run, whose key is forgotten at once.
+ * @param dnsNames the names to answer to, `*.` allowed in front; the loopback address is added
+ * @param addresses more IP addresses to answer to
+ */
+export async function makeServerIdentity(
+  dnsNames: readonly string[],
+  addresses: Iterable<string> = [],
+  authority?: ServerAuthority,
+): Promise<ServerIdentity> {
+  const { certificate, privateKey } = authority ?? (await makeServerAuthority());
+  const issuer = new X509Certificate(certificate);
+  const signingKey = await webcrypto.subtle.importKey('pkcs8', PemConverter.decodeFirst(privateKey), P256, false, ['sign']);
+  const serverKeys = await makeKeys();
   const server = await X509CertificateGenerator.create(
     {
       subject: 'CN=zerotouch local cloud',
-      issuer: authority.subject,
+      issuer: issuer.subject,
       publicKey: serverKeys.publicKey,
-      signingKey: authorityKeys.privateKey,
+      signingKey,
       signingAlgorithm: P256,
       ...VALIDITY,
       extensions: [
@@ -62,13 +82,16 @@ export async function makeServerIdentity(dnsNames: readonly string[], addresses:
           ...dnsNames.map((value) => ({ type: 'dns' as const, value })),
           ...['127.0.0.1', ...addresses].map((value) => ({ type: 'ip' as const, value })),
         ]),
-        await AuthorityKeyIdentifierExtension.create(authorityKeys.publicKey, false, webcrypto),
+        await AuthorityKeyIdentifierExtension.create(await issuer.publicKey.export(webcrypto), false, webcrypto),
       ],
     },
     webcrypto,
   );
-  const privateKey = await webcrypto.subtle.exportKey('pkcs8', serverKeys.privateKey);
-  return { ca: authority.toString('pem'), certificate: server.toString('pem'), privateKey: PemConverter.encode(privateKey, 'PRIVATE KEY') };
+  return { ca: certificate, certificate: server.toString('pem'), privateKey: await keyText(serverKeys.privateKey) };
+}
+
+async function keyText(key: webcrypto.CryptoKey): Promise<string> {
+  return PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY');
 }
 
 function makeKeys(): Promise<webcrypto.CryptoKeyPair> {

@@ -7,7 +7,7 @@ import { readCertificate } from '../certificates.js';
 import { CloudFault } from '../faults.js';
 import { type LimitValues, limitValues } from '../limits.js';
 import { Quota } from '../quota.js';
-import type { CertificateRecord, Store } from '../store/store.js';
+import type { CertificateRecord, Store, Tables } from '../store/store.js';
 import { etag, generatedKey } from '../unique.js';
 import { parseGroup, parseIndividual, parseProved } from './enrolment-schema.js';
 import { readAuthority, verifyPossession } from './possession.js';
@@ -22,7 +22,7 @@ type Enrolment = EnrolmentGroup | IndividualEnrolment;
 
 /** What the enrolments work with. */
 export interface EnrolmentsParts {
-  store: Store;
+  store: Tables;
   clock: Clock;
   entropy: Entropy;
   /** Default: none. */
@@ -31,12 +31,12 @@ export interface EnrolmentsParts {
 
 /** The enrolments and CA certificates of DPS: what is written is checked and completed here. */
 export class Enrolments {
-  readonly #store: Store;
+  readonly #store: Tables;
   readonly #clock: Clock;
   readonly #entropy: Entropy;
 
   readonly #limits: LimitValues;
-  readonly #individuals: Quota;
+  #individuals: Quota;
 
   constructor({ store, clock, entropy, limits = limitValues('off') }: EnrolmentsParts) {
     this.#store = store;
@@ -44,6 +44,15 @@ export class Enrolments {
     this.#entropy = entropy;
     this.#limits = limits;
     this.#individuals = new Quota(limits.individualEnrolments, () => store.individuals.count());
+  }
+
+  /** Runs a step that writes many as one: all of it is kept, or nothing when it throws. @param store the one these enrolments are in */
+  async together<R>(store: Store, work: (enrolments: Enrolments) => Promise<R>): Promise<R> {
+    const parts = { clock: this.#clock, entropy: this.#entropy, limits: this.#limits };
+    const result = await store.together((tables) => work(new Enrolments({ ...parts, store: tables })));
+    // How many there are now was counted by the others.
+    this.#individuals = new Quota(this.#limits.individualEnrolments, () => this.#store.individuals.count());
+    return result;
   }
 
   /** @throws CloudFault BAD_ENROLMENT, NOT_SERVED, CERTIFICATE_UNREADABLE, CERTIFICATE_UNPROVED, CERTIFICATE_UNKNOWN, ETAG_MISMATCH, ENROLMENT_EXISTS, UNKNOWN_ENROLMENT */

@@ -43,10 +43,14 @@ export async function importEnrolments(
   }
   for (const individual of file.enrollments) enrolments.checkIndividual(individual);
 
-  for (const certificate of file.certificates) await enrolments.putCertificate(certificate);
   const counts: Record<Written, number> = { created: 0, updated: 0, unchanged: 0 };
+  await enrolments.together(store, (writing) => write(file, writing, counts));
+  return { batch: file.batch, certificates: file.certificates.length, ...counts };
+}
+
+async function write(file: EnrolmentFile, enrolments: Enrolments, counts: Record<Written, number>): Promise<void> {
+  for (const certificate of file.certificates) await enrolments.putCertificate(certificate);
   // A file that was edited or exported carries etags of another cloud: what it says overwrites what is here.
   for (const { etag: _, ...group } of file.enrollmentGroups) counts[(await enrolments.putGroup(group)).written]++;
   for (const { etag: _, ...individual } of file.enrollments) counts[(await enrolments.putIndividual(individual)).written]++;
-  return { batch: file.batch, certificates: file.certificates.length, ...counts };
 }

@@ -13,6 +13,7 @@ export function memoryStore(): Store {
     hubs: new MemoryTable(),
     links: new MemoryTable(),
     service: new MemoryTable(),
+    authority: new MemoryTable(),
     devices: new MemoryTable(),
     twins: new MemoryTable(),
   };
@@ -32,6 +33,7 @@ async function together<R>(tables: Tables, work: (store: Tables) => Promise<R>):
       hubs: watched(tables.hubs),
       links: watched(tables.links),
       service: watched(tables.service),
+      authority: watched(tables.authority),
       devices: watched(tables.devices),
       twins: watched(tables.twins),
     });

@@ -156,6 +156,14 @@ export interface TwinRecord {
   reportedVersion: number;
 }
 
+/** The CA of the listeners' certificates. */
+export interface AuthorityRecord {
+  /** PEM. */
+  certificate: string;
+  /** PEM, PKCS#8. */
+  privateKey: string;
+}
+
 /** Everything the local cloud knows. */
 export interface Store {
   /** By canonical registration id. */
@@ -174,6 +182,8 @@ export interface Store {
   readonly links: Table<LinkRecord>;
   /** One record, under {@link SERVICE_KEY}. */
   readonly service: Table<ServiceRecord>;
+  /** One record, under {@link SERVICE_KEY}; only a durable cloud keeps it. */
+  readonly authority: Table<AuthorityRecord>;
   /** By {@link deviceKey}. */
   readonly devices: Table<DeviceRecord>;
   /** By {@link deviceKey}. */

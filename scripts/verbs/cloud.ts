@@ -16,6 +16,7 @@ import { type CloudState, claimFolder, writePrivately, writeState } from '../sta
 
 interface CloudVerbOptions {
   enrollments: string[];
+  data?: string;
   mqttPort: number;
   amqpPort: number;
   httpsPort: number;
@@ -38,6 +39,7 @@ export const addCloud: AddVerb = (program, run) => {
         .argParser((dir, dirs: string[]) => [...dirs, dir])
         .default([], 'none'),
     )
+    .option('--data <dir>', 'keep everything in this folder, made when it is missing: it survives the process; default: memory only')
     .addOption(new Option('--mqtt-port <port>', 'port of MQTT over TLS; 0 takes a free one').argParser(parsePort).default(0))
     .addOption(new Option('--amqp-port <port>', 'port of AMQP over TLS, for DPS; 0 takes a free one').argParser(parsePort).default(0))
     .addOption(
@@ -59,7 +61,7 @@ Exits 130 on Ctrl-C, 0 when it is ended by SIGTERM.`,
     .action((options: CloudVerbOptions) => run((job) => (options.printHosts === true ? printHosts(job) : runCloud(options, job))));
 };
 
-async function runCloud({ enrollments, mqttPort, amqpPort, httpsPort }: CloudVerbOptions, job: Job): Promise<undefined> {
+async function runCloud({ enrollments, data, mqttPort, amqpPort, httpsPort }: CloudVerbOptions, job: Job): Promise<undefined> {
   const batches = await Promise.all(enrollments.map(readEnrolments));
   const claim = claimFolder();
   const caFile = resolve(dirname(CLOUD_FILE), 'ca.pem');
@@ -69,7 +71,7 @@ async function runCloud({ enrollments, mqttPort, amqpPort, httpsPort }: CloudVer
     claim[Symbol.dispose]();
   });
   const { startCloud } = await import('@zerotouch/cloud-sim/cloud');
-  await using cloud = await startCloud({ mqttPort, amqpPort, httpsPort });
+  await using cloud = await startCloud({ ...(data === undefined ? {} : { data }), mqttPort, amqpPort, httpsPort });
   const imports = [];
   for (const { file, where } of batches) imports.push({ where, summary: await inFile(where, () => cloud.import(file)) });
 

@@ -24,6 +24,7 @@ const TABLES: readonly (keyof Tables)[] = Object.keys({
   hubs: true,
   links: true,
   service: true,
+  authority: true,
   devices: true,
   twins: true,
 } satisfies Record<keyof Tables, true>) as (keyof Tables)[];
@@ -67,6 +68,7 @@ function tablesOver(access: Access): Tables {
     hubs: new SqliteTable(access, 'hubs'),
     links: new SqliteTable(access, 'links'),
     service: new SqliteTable(access, 'service'),
+    authority: new SqliteTable(access, 'authority'),
     devices: new SqliteTable(access, 'devices'),
     twins: new SqliteTable(access, 'twins'),
   };
