@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { CLOUD_FILE } from '@zerotouch/firmware-sim/runtime/cloud-file';
 import { ProcessLock } from '@zerotouch/foundation/process-lock';
@@ -33,6 +33,15 @@ export function claimFolder(path: string = CLOUD_FILE): ProcessLock {
 /** Writes the state file (0600: it holds connection strings), whole or not at all, with this process's `pid` in it. */
 export function writeState(state: CloudState, path: string = CLOUD_FILE): void {
   writePrivately(path, `${JSON.stringify({ ...state, pid: process.pid }, null, 2)}\n`);
+}
+
+/** Leaves no empty folder behind; one that holds something stays. */
+export function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // Not empty, or gone already.
+  }
 }
 
 /** A file only its owner can read, under its name only once it is complete. */

@@ -12,7 +12,7 @@ import { Option } from 'commander';
 import { tellEvents } from '../cloud-events.js';
 import type { AddVerb, Job } from '../job.js';
 import { parsePort } from '../options.js';
-import { type CloudState, claimFolder, writePrivately, writeState } from '../state-file.js';
+import { type CloudState, claimFolder, removeIfEmpty, writePrivately, writeState } from '../state-file.js';
 
 interface CloudVerbOptions {
   enrollments: string[];
@@ -69,6 +69,7 @@ async function runCloud({ enrollments, data, mqttPort, amqpPort, httpsPort }: Cl
   process.once('exit', () => {
     for (const file of [CLOUD_FILE, caFile]) rmSync(file, { force: true });
     claim[Symbol.dispose]();
+    removeIfEmpty(dirname(CLOUD_FILE));
   });
   const { startCloud } = await import('@zerotouch/cloud-sim/cloud');
   await using cloud = await startCloud({ ...(data === undefined ? {} : { data }), mqttPort, amqpPort, httpsPort });
@@ -125,10 +126,11 @@ async function readEnrolments(dir: string): Promise<{ where: string; file: Enrol
 }
 
 function stateOf(cloud: Cloud, ca: string): CloudState {
+  const { edges: _, ...dps } = cloud.dps;
   return {
     ready: true,
     // Where it is reached, not its own name: a client that knows nothing of us needs no line in /etc/hosts for this one.
-    dps: { ...cloud.dps, host: LOCAL_HOST },
+    dps: { ...dps, host: LOCAL_HOST },
     hubs: cloud.hubs.map(({ host, region, subscription, connectionString }) => ({ host, region, subscription, connectionString })),
     arm: { endpoint: null },
     ca,
