@@ -18,6 +18,8 @@ export interface CertificateSummary {
 /** A field with what can be said about it; the value of a secret is {@link MASK} unless it was asked for. */
 export interface TreeField extends InspectedField {
   certificates?: CertificateSummary[];
+  /** What the device keeps of its own, where it is JSON. */
+  document?: Record<string, unknown>;
 }
 
 /** Who the device says it is; `null` where the image does not tell. */
@@ -90,8 +92,21 @@ function treeField(field: InspectedField, reveal: boolean): TreeField {
     const { encoding: _, ...masked } = field;
     return { ...masked, value: MASK };
   }
+  const document = documentIn(field);
+  if (document !== undefined) return { ...field, document };
   const certificates = typeof field.value === 'string' ? certificatesIn(field.value) : [];
   return certificates.length === 0 ? field : { ...field, certificates };
+}
+
+/** What the device itself keeps (assignment, configuration) is JSON in a blob: shown as what it says. */
+function documentIn({ name, encoding, value }: InspectedField): Record<string, unknown> | undefined {
+  if (!name.startsWith('zerotouch/') || encoding !== 'base64' || typeof value !== 'string') return undefined;
+  try {
+    const parsed: unknown = JSON.parse(Buffer.from(value, 'base64').toString('utf8'));
+    return typeof parsed === 'object' && parsed !== null ? { ...parsed } : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function certificatesIn(text: string): CertificateSummary[] {
@@ -116,9 +131,9 @@ function summaryOf(certificate: X509Certificate): CertificateSummary {
   };
 }
 
-function fieldWords({ name, offset, value, certificates }: TreeField): string[] {
+function fieldWords({ name, offset, value, certificates, document }: TreeField): string[] {
   const head = `    ${hex(offset)}  ${name}`;
-  if (certificates === undefined) return [`${head}  ${shorten(value === MASK ? MASK : JSON.stringify(value))}`];
+  if (certificates === undefined) return [`${head}  ${shorten(value === MASK ? MASK : JSON.stringify(document ?? value))}`];
   return [
     head,
     ...certificates.map(

@@ -68,8 +68,3 @@ function firstProblem<T>(items: readonly T[], problemOf: (item: T, index: number
   }
   return undefined;
 }
-
-/** A parsed JSON value as a patch, or why it is none. */
-export function readPatch(value: unknown): { patch: JsonObject } | { problem: string } {
-  return isJsonObject(value) ? { patch: value } : { problem: 'the patch is no JSON object' };
-}
