@@ -84,7 +84,13 @@ export async function openDesk(t: Test, policies: ServicePolicy[] = [], store: S
     server.close();
     await once(server, 'close');
   });
-  const call = async <T>(method: string, path: string, { body, headers = {}, ...ask }: Ask = {}): Promise<Answer<T>> => {
+  const call = callerOf(agent, owner);
+  return { store, port, owner, agent, log, call };
+}
+
+/** Calls the service as a policy; the agent decides where it is. */
+export function callerOf(agent: Agent, owner: { name: string; primaryKey: string }): Desk['call'] {
+  return async <T>(method: string, path: string, { body, headers = {}, ...ask }: Ask = {}): Promise<Answer<T>> => {
     const authorization = 'authorization' in ask ? ask.authorization : serviceToken(owner);
     const url = `https://${SERVICE_HOST}${path}${path.includes('?') ? '' : '?api-version=2021-10-01'}`;
     const request = httpsRequest(url, {
@@ -101,5 +107,4 @@ export async function openDesk(t: Test, policies: ServicePolicy[] = [], store: S
     const answer = await text(response);
     return { status: response.statusCode ?? 0, headers: response.headers, body: (answer === '' ? undefined : JSON.parse(answer)) as T };
   };
-  return { store, port, owner, agent, log, call };
 }
