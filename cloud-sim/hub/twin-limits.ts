@@ -1,5 +1,5 @@
 import { hubLimits } from '@zerotouch/azure-wire/limits';
-import { isJsonObject, type JsonObject, type JsonValue } from '@zerotouch/azure-wire/twin';
+import type { JsonObject, JsonValue } from '@zerotouch/azure-wire/twin';
 
 /** A section of a twin; each has its own size limit. */
 export type TwinSection = 'tags' | 'desired' | 'reported';
