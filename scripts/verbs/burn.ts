@@ -1,10 +1,13 @@
 import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { systemClock } from '@zerotouch/foundation/clock';
 import { EXIT, type ExitCode } from '@zerotouch/foundation/command/failure';
 import { systemEntropy } from '@zerotouch/foundation/entropy';
 import { Fault } from '@zerotouch/foundation/fault';
 import type { BurnEvent, BurnSummary } from '@zerotouch/manufacturing/batch';
+import type { Ledger } from '@zerotouch/manufacturing/ledger/ledger';
 import type { AddVerb, Job } from '../job.js';
+import { readSecret } from '../secret.js';
 
 /** `zerotouch burn SPEC --out DIR`: manufactures a batch. */
 export const addBurn: AddVerb = (program, run) => {
@@ -15,7 +18,14 @@ export const addBurn: AddVerb = (program, run) => {
       'Manufacture a batch: a flash image for each device (images/), the enrolments that DPS needs (enrolments.json), the manifest and, where the devices have certificates, the certificate authority (ca/).',
     )
     .argument('<spec>', 'what to burn, YAML or JSON; zerotouch schema batch prints its schema')
-    .requiredOption('--out <dir>', 'folder of the batch: new or empty')
+    .requiredOption('--out <dir>', 'folder of the batch: new or empty, unless --resume')
+    .option(
+      '--ledger <url>',
+      'where devices are recorded: sqlite:PATH, or a postgres:// URL as env:NAME, @FILE or - (default: ledger.db in DIR)',
+    )
+    .option('--resume', 'go on with a batch that was begun, here or beside other stations in the same folder')
+    .option('--station <name>', 'this station, as the ledger calls it (default: the name of the machine)')
+    .option('--operator <name>', 'who burns, as the ledger calls them')
     .addHelpText(
       'after',
       `
@@ -30,12 +40,21 @@ Example:
       serial: { count: 20 }
       initialTwin: { desired: { interval: 30 } }
   $ zerotouch burn batch.yaml --out first
+  $ zerotouch burn batch.yaml --out first --resume   # after a crash, or as a second station
   $ zerotouch cloud --enrollments first`,
     )
-    .action((spec: string, { out }: { out: string }) => run((job) => burn(spec, out, job)));
+    .action((spec: string, options: BurnFlags) => run((job) => burn(spec, options, job)));
 };
 
-async function burn(path: string, out: string, job: Job): Promise<ExitCode> {
+interface BurnFlags {
+  out: string;
+  ledger?: string;
+  resume?: boolean;
+  station?: string;
+  operator?: string;
+}
+
+async function burn(path: string, flags: BurnFlags, job: Job): Promise<ExitCode> {
   const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     throw new Fault('SPEC_UNREADABLE', `the spec cannot be read (${cause.code})`, {
       where: path,
@@ -53,12 +72,25 @@ async function burn(path: string, out: string, job: Job): Promise<ExitCode> {
     job.output.event({ event: kind, ...details }, eventWords(event));
     if (event.kind === 'burnt' || event.kind === 'failed') progress.update(event.done, event.total);
   };
-  const options = { out, clock: systemClock, entropy: systemEntropy, onProgress, signal: job.signal };
-  const summary = await burnBatch(spec, options).finally(() => progress.stop());
+  const { out, resume = false } = flags;
+  const author = { station: flags.station ?? hostname(), ...(flags.operator === undefined ? {} : { operator: flags.operator }) };
+  const ledger = flags.ledger === undefined ? undefined : await openNamedLedger(flags.ledger);
+  const base = { out, resume, author, clock: systemClock, entropy: systemEntropy, onProgress, signal: job.signal };
+  const summary = await burnBatch(spec, ledger === undefined ? base : { ...base, ledger }).finally(async () => {
+    progress.stop();
+    await ledger?.close();
+  });
   const { burnt, skipped, failed, seconds } = summary;
   job.output.result({ burnt, skipped, failed, seconds, out: summary.out }, words(summary));
-  if (summary.aborted) throw job.signal.reason;
+  if (summary.aborted && job.signal.aborted) throw job.signal.reason;
   return failed > 0 ? EXIT.failed : EXIT.done;
+}
+
+/** A file may be named openly; the address of a server may hold a password. */
+async function openNamedLedger(reference: string): Promise<Ledger> {
+  const address = reference.startsWith('sqlite:') ? reference : await readSecret(reference, '--ledger');
+  const { openLedger } = await import('@zerotouch/manufacturing/ledger/ledger');
+  return openLedger(address);
 }
 
 /** What people are told; images one by one are the progress bar's business. */

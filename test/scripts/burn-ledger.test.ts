@@ -1,0 +1,32 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { openLedger } from '@zerotouch/manufacturing/ledger/ledger';
+import t from 'tap';
+import { lastLine, run } from './support/command.js';
+
+const spec = `version: 1
+batch: pumps
+groups:
+  - { attestation: symmetric-key, enrolmentGroup: keys, registrationId: 'pump-{serial}', serial: { count: 3 } }
+`;
+
+t.test('burn records stations and operators in the ledger that is named, and goes on with --resume', async (t) => {
+  const dir = t.testdir({ 'batch.yaml': spec });
+  const burn = (...args: string[]) => run(dir, 'burn', 'batch.yaml', '--out', 'out', '--json', '--quiet', ...args);
+  const first = await burn('--ledger', 'sqlite:hall.db', '--station', 'line-7', '--operator', 'kim');
+  t.equal(first.code, 0, first.stderr);
+  t.match(lastLine(await burn('--ledger', 'sqlite:hall.db', '--resume')), { burnt: 0, skipped: 3, failed: 0, out: join(dir, 'out') });
+  const ledger = await openLedger(`sqlite:${join(dir, 'hall.db')}`);
+  t.match(await ledger.device('pump-000002'), { state: 'verified', station: 'line-7', operator: 'kim' });
+  await ledger.close();
+  rmSync(join(dir, 'out', 'images', 'pump-000002.bin'));
+  const lost = await burn('--ledger', 'sqlite:hall.db', '--resume');
+  t.match({ code: lost.code, line: lastLine(lost) }, { code: 1, line: { burnt: 0, skipped: 2, failed: 1 } });
+});
+
+t.test('the address of a server is a secret', async (t) => {
+  const dir = t.testdir({ 'batch.yaml': spec });
+  const open = await run(dir, 'burn', 'batch.yaml', '--out', 'out', '--ledger', 'postgres://kim:hush@127.0.0.1:1/hall');
+  t.match(open, { code: 2, stderr: /--ledger: .*env:NAME/ });
+  t.notMatch(open.stderr, /hush/);
+});
