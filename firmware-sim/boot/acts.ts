@@ -2,9 +2,9 @@ import type { DeviceTwinDocument, JsonObject } from '@zerotouch/azure-wire/twin'
 import { mergeTwin, withoutService } from '@zerotouch/azure-wire/twin';
 import type { Identity } from '../identity/identity.js';
 import type { DriverPorts, DriverWatcher } from './driver-ports.js';
-import type { AppliedConfig } from './memory.js';
+import type { AppliedConfig, Assignment } from './kept.js';
 import { Operations } from './operations.js';
-import type { Assignment, Endpoint, Failure, HubSession, MountedFlash } from './ports.js';
+import type { Endpoint, Failure, HubSession, MountedFlash } from './ports.js';
 import type { Machine, MachineEffect, MachineEvent } from './supervisor.js';
 
 /** Most characters of an error that are reported to the hub: a twin takes strings of 4 KB and turns longer ones down. */

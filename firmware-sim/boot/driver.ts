@@ -1,8 +1,8 @@
 import type { Identity } from '../identity/identity.js';
 import { Acts } from './acts.js';
 import type { DriverPorts, DriverWatcher } from './driver-ports.js';
-import type { AppliedConfig } from './memory.js';
-import type { Assignment, HubSession, MountedFlash } from './ports.js';
+import type { AppliedConfig, Assignment } from './kept.js';
+import type { HubSession, MountedFlash } from './ports.js';
 import { type Machine, type MachineEvent, poweredOff, step } from './supervisor.js';
 
 /**

@@ -1,22 +1,10 @@
 import type { JsonObject } from '@zerotouch/azure-wire/twin';
 import { isJsonObject } from '@zerotouch/azure-wire/twin';
 import type { NvsStore } from '@zerotouch/flash-image/nvs/store';
-import type { Assignment } from './ports.js';
+import type { AppliedConfig, Assignment, Counters } from './kept.js';
 
 const NAMESPACE = 'zerotouch';
 const utf8 = new TextDecoder('utf-8', { fatal: true });
-
-/** A configuration that was applied: the desired properties without the service's own members, and their version. */
-export interface AppliedConfig {
-  readonly version: number;
-  readonly values: JsonObject;
-}
-
-/** How often the device has been powered on, and how often DPS has assigned it to a hub. */
-export interface Counters {
-  readonly boots: number;
-  readonly registrations: number;
-}
 
 /**
  * What the device itself remembers across power cuts, in its `nvs` partition. Assignment and configuration are one item each, since NVS

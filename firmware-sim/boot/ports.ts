@@ -1,6 +1,7 @@
 import type { DeviceTwinDocument, JsonObject } from '@zerotouch/azure-wire/twin';
 import type { Identity } from '../identity/identity.js';
-import type { AppliedConfig, Memory } from './memory.js';
+import type { AppliedConfig, Assignment } from './kept.js';
+import type { Memory } from './memory.js';
 
 /**
  * What went wrong, sorted by the transport that saw it. No table ever looks into an error: this word is all it gets.
@@ -40,12 +41,6 @@ export interface Endpoint {
   readonly gateway?: { readonly host: string; readonly port: number };
   /** Extra certificate authority of the server, PEM; absent: the runtime's own trust store. */
   readonly ca?: string;
-}
-
-/** What DPS said in the end. */
-export interface Assignment {
-  readonly hub: string;
-  readonly deviceId: string;
 }
 
 export type DpsOutcome = ({ readonly outcome: 'assigned'; readonly substatus?: string; readonly payload?: unknown } & Assignment) | Failure;

@@ -9,7 +9,8 @@ import {
 import { buildSas, hubResource } from '@zerotouch/azure-wire/sas';
 import type { JsonObject } from '@zerotouch/azure-wire/twin';
 import type { Clock } from '@zerotouch/foundation/clock';
-import type { Assignment, Failure, HubPort, HubSession } from '../boot/ports.js';
+import type { Assignment } from '../boot/kept.js';
+import type { Failure, HubPort, HubSession } from '../boot/ports.js';
 import type { Attestation } from '../identity/attestation.js';
 import { invalid } from './evidence.js';
 import { parseJson, readDesired, readReportReply, readTwinReply } from './replies.js';

@@ -1,7 +1,8 @@
 import type { DpsRequest } from '@zerotouch/azure-wire/dps-mqtt';
 import { parseDpsRequest } from '@zerotouch/azure-wire/dps-mqtt';
 import { type HubRequest, parseHubRequest } from '@zerotouch/azure-wire/hub-mqtt';
-import type { Assignment, DpsPort, Endpoint, HubPort } from '@zerotouch/firmware-sim/boot/ports';
+import type { Assignment } from '@zerotouch/firmware-sim/boot/kept';
+import type { DpsPort, Endpoint, HubPort } from '@zerotouch/firmware-sim/boot/ports';
 import type { Identity } from '@zerotouch/firmware-sim/identity/identity';
 import type { ClientName } from '@zerotouch/firmware-sim/transport/client-names';
 import { clientPorts } from '@zerotouch/firmware-sim/transport/clients';
