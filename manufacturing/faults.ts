@@ -7,7 +7,8 @@ import { Fault, type FaultDetails } from '@zerotouch/foundation/fault';
  * written; `BATCH_DIFFERS` a batch of this name was planned otherwise; `LEDGER_DUPLICATE` a name or key is there already; `LEDGER_NEWER` a newer
  * version wrote it; `LEDGER_STATE` a device cannot go there from where it is; `LEDGER_UNKNOWN` no such device or batch; `LEDGER_UNREACHABLE`
  * no answer; `LEDGER_UNUSABLE` it refuses; `CLAIM_LOST` another station took the device over; `ENROLMENTS_UNREADABLE` enrolments.json is not what a burn
- * writes; `AUDIT_PATH` nothing there can be audited; `AUTHORITY_*` the certificate authority in its folder cannot be used; `READ_BACK` an image on disk is not what was intended.
+ * writes; `AUDIT_PATH` nothing there can be audited; `DPS_ADDRESS` no connection string of a DPS service API; `DPS_REFUSED`
+ * it said no; `DPS_UNREACHABLE` it did not answer; `AUTHORITY_*` the certificate authority in its folder cannot be used; `READ_BACK` an image on disk is not what was intended.
  */
 export type ManufacturingFaultCode =
   | 'SPEC_SYNTAX'
@@ -24,6 +25,9 @@ export type ManufacturingFaultCode =
   | 'CLAIM_LOST'
   | 'ENROLMENTS_UNREADABLE'
   | 'AUDIT_PATH'
+  | 'DPS_ADDRESS'
+  | 'DPS_REFUSED'
+  | 'DPS_UNREACHABLE'
   | 'AUTHORITY_INCOMPLETE'
   | 'AUTHORITY_INVALID'
   | 'AUTHORITY_EXPIRED'

@@ -7,6 +7,7 @@ import { addBoot } from './verbs/boot.js';
 import { addBurn } from './verbs/burn.js';
 import { addCloud } from './verbs/cloud.js';
 import { addDemo } from './verbs/demo.js';
+import { addEnroll } from './verbs/enroll.js';
 import { addInspect } from './verbs/inspect.js';
 import { addSchema } from './verbs/schema.js';
 import { addVerify } from './verbs/verify.js';
@@ -24,7 +25,7 @@ const program = new Command('zerotouch')
 const frame = new CommandFrame(program);
 const run: RunVerb = (work) => frame.run((task) => work({ ...task, progress: progressOn(process.stderr, task.quiet) }));
 
-const verbs: AddVerb[] = [addDemo, addCloud, addBurn, addInspect, addVerify, addBoot, addSchema];
+const verbs: AddVerb[] = [addDemo, addCloud, addBurn, addInspect, addVerify, addEnroll, addBoot, addSchema];
 for (const add of verbs) add(program, run);
 
 await frame.main();

@@ -1,13 +1,8 @@
-import { X509Certificate } from 'node:crypto';
-import type {
-  AttestationMechanism,
-  EnrolledCertificate,
-  EnrolmentFile,
-  EnrolmentGroup,
-  IndividualEnrolment,
-} from '@zerotouch/azure-wire/enrolment';
+import type { X509Certificate } from 'node:crypto';
+import type { AttestationMechanism, EnrolmentFile, EnrolmentGroup, IndividualEnrolment } from '@zerotouch/azure-wire/enrolment';
 import { canonicalRegistrationId } from '@zerotouch/azure-wire/ids';
 import { deriveDeviceKey } from '@zerotouch/azure-wire/keys';
+import { readEnrolled } from '../enrol-certificate.js';
 import type { CertificateFacts } from './certificate-facts.js';
 import type { Tell } from './findings.js';
 import type { ImageFacts } from './image-facts.js';
@@ -83,15 +78,6 @@ export function signersOf(attestation: AttestationMechanism, file: EnrolmentFile
   const referred = named.map((name) => file.certificates.find((certificate) => certificate.name === name));
   const given = [own?.primary, own?.secondary].filter((certificate) => certificate !== undefined);
   return [...given, ...referred].map((certificate) => (certificate === undefined ? undefined : readEnrolled(certificate)));
-}
-
-/** A certificate as an enrolment carries it: PEM, or base64 of PEM or DER; `undefined` where it is none of them. */
-export function readEnrolled({ certificate }: EnrolledCertificate): X509Certificate | undefined {
-  try {
-    return new X509Certificate(certificate.includes('-----BEGIN ') ? certificate : Buffer.from(certificate, 'base64'));
-  } catch {
-    return undefined;
-  }
 }
 
 function checkIndividual(
