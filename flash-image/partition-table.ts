@@ -41,6 +41,16 @@ export function encodePartitionTable(layout: Layout): Buffer {
  */
 export function decodePartitionTable(bytes: Uint8Array, { flashSize }: { flashSize?: number } = {}): Layout {
   const table = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  // Images of a batch have one table.
+  if (latest !== undefined && latest.flashSize === flashSize && table.equals(latest.table)) return latest.layout;
+  const layout = readTable(table, flashSize);
+  latest = { table: Buffer.from(table), flashSize, layout };
+  return layout;
+}
+
+let latest: { readonly table: Buffer; readonly flashSize: number | undefined; readonly layout: Layout } | undefined;
+
+function readTable(table: Buffer, flashSize: number | undefined): Layout {
   if (table.length < TABLE_SIZE) {
     throw new ImageFault('IMAGE_SHORT', 'the partition table is cut off', {
       where: locate(place),

@@ -1,7 +1,8 @@
 import type { X509Certificate } from 'node:crypto';
 import { deriveDeviceKey, KEY_BYTES } from '@zerotouch/azure-wire/keys';
 import type { Entropy } from '@zerotouch/foundation/entropy';
-import { drawSerialNumber, type Issuer, makeKeyPair, privateKeyPem, publicKeyBytes, type Validity } from './certificates.js';
+import { drawSerialNumber, type Issuer, type KeyKind, type Validity } from './certificates.js';
+import { makeDeviceKey } from './device-key.js';
 import type { PlannedDevice } from './plan.js';
 import { stampLeaf } from './stamp.js';
 
@@ -14,7 +15,8 @@ export interface EnrolmentKeys {
 /** A certificate and its key. */
 export interface X509Credentials {
   kind: 'x509';
-  leaf: X509Certificate;
+  /** Parsed when it is first asked for. */
+  readonly leaf: X509Certificate;
   /** The leaf alone, PEM. */
   leafPem: string;
   /** Leaf, then line, PEM. */
@@ -42,7 +44,9 @@ export type Credentials = X509Credentials | DerivedKey | OwnKeys;
 /** What the devices of a group get their credentials from. */
 export type CredentialSource =
   /** `rootPem`: the root above the line, which the image carries too. */
-  { kind: 'line'; line: Issuer; rootPem: string; validity: Validity } | { kind: 'group-keys'; keys: EnrolmentKeys } | { kind: 'own-keys' };
+  | { kind: 'line'; line: Issuer; rootPem: string; validity: Validity /** P-256 unless given. */; key?: KeyKind }
+  | { kind: 'group-keys'; keys: EnrolmentKeys }
+  | { kind: 'own-keys' };
 
 /** Keys of a new enrolment, as long as DPS makes them. */
 export function drawKeys(entropy: Entropy): EnrolmentKeys {
@@ -61,15 +65,17 @@ export async function makeCredentials({ registrationId }: PlannedDevice, source:
       return { kind: 'own-keys', keys: drawKeys(entropy) };
     case 'line': {
       const serialNumber = drawSerialNumber(entropy);
-      const keys = await makeKeyPair();
-      const { line, validity } = source;
-      const leaf = await stampLeaf({ registrationId, publicKey: publicKeyBytes(keys.publicKey), issuer: line, validity, serialNumber });
+      const { line, validity, key } = source;
+      const { publicKey, privateKeyPem } = await makeDeviceKey(key);
+      const leaf = await stampLeaf({ registrationId, publicKey, issuer: line, validity, serialNumber });
       return {
         kind: 'x509',
-        leaf: leaf.certificate,
+        get leaf() {
+          return leaf.certificate;
+        },
         leafPem: leaf.pem,
         chainPem: leaf.pem + line.pem,
-        privateKeyPem: privateKeyPem(keys.privateKey),
+        privateKeyPem,
       };
     }
   }

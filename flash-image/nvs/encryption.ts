@@ -3,7 +3,7 @@ import { crcOf } from '../crc.js';
 import { ImageFault, locate, type Place } from '../faults.js';
 import type { Storage } from '../storage.js';
 import { ENTRY_SIZE } from './entry.js';
-import { ENTRIES, ENTRIES_OFFSET, entryState, getEntryState, PAGE_SIZE, slotOffset } from './page.js';
+import { ENTRIES, ENTRIES_OFFSET, entryState, getEntryState, PAGE_SIZE, pageState, slotOffset } from './page.js';
 
 /** The keys of an encrypted NVS, 32 bytes each. Secret. */
 export interface NvsKeys {
@@ -16,7 +16,8 @@ export const NVS_KEYS_SIZE = 0x1000;
 const KEY_SIZE = 32;
 const CRC_OFFSET = 2 * KEY_SIZE;
 const BLOCK = 16;
-const ERASED_ENTRY = Buffer.alloc(ENTRY_SIZE, 0xff);
+const RUN = 14 * ENTRY_SIZE;
+const ERASED_RUN = Buffer.alloc(RUN, 0xff);
 
 /** The contents of an `nvs_keys` partition: both keys, their CRC32, FF. Source: esp-idf-nvs-partition-gen. */
 export function encodeNvsKeys({ dataKey, tweakKey }: NvsKeys): Buffer {
@@ -52,6 +53,7 @@ export function encryptNvs(plain: Uint8Array, keys: NvsKeys): Buffer {
   const partition = Buffer.from(plain);
   const written: number[] = [];
   for (let page = 0; page < partition.length; page += PAGE_SIZE) {
+    if (partition.readUInt32LE(page) === pageState.empty) continue;
     const bitmap = partition.subarray(page, page + PAGE_SIZE);
     for (let slot = 0; slot < ENTRIES; slot++)
       if (getEntryState(bitmap, slot) === entryState.written) written.push(page + slotOffset(slot));
@@ -103,8 +105,25 @@ function entriesIn(offset: number, length: number): number[] {
   return entries;
 }
 
+/** The entries in a range that are not erased. Most of a partition is: it is passed over in runs. */
 function programmed(bytes: Buffer, offset: number): number[] {
-  return entriesIn(offset, bytes.length).filter((at) => !bytes.subarray(at - offset, at - offset + ENTRY_SIZE).equals(ERASED_ENTRY));
+  const entries: number[] = [];
+  const end = offset + bytes.length;
+  for (let at = offset; at < end; ) {
+    const inPage = at % PAGE_SIZE;
+    const inside = at - offset;
+    const run = inPage < ENTRIES_OFFSET ? ENTRIES_OFFSET - inPage : Math.min(RUN, PAGE_SIZE - inPage);
+    const length = Math.min(run, end - at);
+    const torn = at % ENTRY_SIZE !== 0 || length % ENTRY_SIZE !== 0;
+    if (inPage >= ENTRIES_OFFSET && (torn || bytes.compare(ERASED_RUN, 0, length, inside, inside + length) !== 0)) {
+      for (const entry of entriesIn(at, length)) {
+        const from = entry - offset;
+        if (bytes.compare(ERASED_RUN, 0, ENTRY_SIZE, from, from + ENTRY_SIZE) !== 0) entries.push(entry);
+      }
+    }
+    at += length;
+  }
+  return entries;
 }
 
 /**

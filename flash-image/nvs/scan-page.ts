@@ -13,6 +13,7 @@ import {
   NO_CHUNK,
 } from './entry.js';
 import {
+  BITMAP_OFFSET,
   decodePageHeader,
   ENTRIES,
   entryState,
@@ -112,12 +113,20 @@ function scanEntries(page: Buffer, index: number, items: Item[], damage: Damage[
 
 /** Nothing may follow the first free entry: what does was being written when power was lost. Returns the first entry that can be written. */
 function checkTail(page: Buffer, index: number, end: number, damage: Damage[]): number {
+  if (isTailPristine(page, end)) return end;
   let last = ENTRIES - 1;
   while (last >= end && isPristine(page, last)) last--;
   if (last < end) return end;
   const free = { page: index, slot: end, span: last - end + 1 };
   damage.push(erasable(free, 'NVS_ENTRY_STATE', 'an entry that counts as free is not erased', 'FF up to the end of the page'));
   return last + 1;
+}
+
+/** The same as {@link isPristine} of every slot from `slot`, in two comparisons. */
+function isTailPristine(page: Buffer, slot: number): boolean {
+  const wholeByte = Math.ceil(slot / 4);
+  for (let next = slot; next < Math.min(wholeByte * 4, ENTRIES); next++) if (getEntryState(page, next) !== entryState.empty) return false;
+  return isErased(page, BITMAP_OFFSET + wholeByte, BITMAP_OFFSET + Math.ceil(ENTRIES / 4)) && isErased(page, slotOffset(slot));
 }
 
 function isPristine(page: Buffer, slot: number): boolean {
