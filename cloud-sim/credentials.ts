@@ -31,7 +31,9 @@ export function readCredential(password: string | undefined, certificate: Presen
           rule: 'sas-form',
           text: `the password is no SAS token: ${error.message}`,
           ...(error.expected === undefined ? {} : { expected: error.expected }),
-          remedy: 'send a shared access signature as password',
+          seen: `a password of ${password.length} characters`,
+          nearest: 'SharedAccessSignature sr=..&sig=..&se=..&skn=registration',
+          remedy: 'send a shared access signature as password; a key or a connection string is none',
         },
       };
     }
@@ -42,6 +44,8 @@ export function readCredential(password: string | undefined, certificate: Presen
       rule: 'credential-missing',
       text: 'the connection shows neither a SAS token nor a client certificate in its own TLS handshake',
       expected: 'a SAS token as password, or a client certificate in the handshake of this connection',
+      seen: 'a connection without either',
+      nearest: 'the same connection with a full TLS handshake that sends the certificate',
       remedy: 'hand certificate and key to the TLS client; a resumed TLS session proves nothing here',
     },
   };

@@ -2,7 +2,6 @@
 export type Rule =
   | 'assigned'
   | 'signed-in'
-  | 'protocol-version'
   | 'user-name'
   | 'api-version'
   | 'client-id'
@@ -24,12 +23,16 @@ export type Rule =
   | 'sas-expired'
   | 'sas-signature'
   | 'sas-group-key'
+  | 'sas-key-text'
+  | 'sas-other-id'
   | 'x509-common-name'
   | 'x509-not-yet-valid'
   | 'x509-expired'
   | 'x509-other-certificate'
   | 'x509-chain-gap'
   | 'x509-chain-invalid'
+  | 'x509-ca-expired'
+  | 'x509-same-name'
   | 'x509-no-proof'
   | 'no-hub'
   | 'hub-unlinked'
@@ -51,6 +54,7 @@ export type Rule =
   | 'tpm-keys'
   | 'hub-unknown'
   | 'hub-stranger'
+  | 'hub-moved'
   | 'hub-policy'
   | 'module-unsupported';
 

@@ -171,6 +171,7 @@ function barred(source: Source, place: Place, obstacle: Skipped): Failure {
       text: `${sourceName(source)} let it in, but its data lies on ${place.hub}, which ${obstacle.text}`,
       seen: place.hub,
       expected: 'a hub that DPS can take the device from',
+      nearest: `${place.hub}, once it can serve`,
       remedy:
         obstacle.rule === 'hub-rights'
           ? 'link the hub again with the present key of a policy that has RegistryWrite and ServiceConnect'
@@ -189,7 +190,7 @@ function notOneHub(source: Source, links: readonly LinkRecord[]): Failure {
       text: `the allocation is static, and ${sourceName(source)} names ${named.length === 0 ? 'no hub' : `${named.length} hubs`}`,
       seen: named.join(', ') || 'no iotHubs',
       expected: 'exactly one hub in iotHubs',
-      ...(links[0] === undefined ? {} : { nearest: `iotHubs with ${links[0].host} alone` }),
+      nearest: `iotHubs with ${named[0] ?? links[0]?.host ?? 'a linked hub'} alone`,
       remedy: 'name one hub in the enrolment, or choose another allocation policy',
     },
   };

@@ -16,6 +16,7 @@ export function attest(claim: Claim, ground: Ground): Verdict {
         text: `the device proved itself, but ${sourceName(verdict.admitted.source)} is disabled`,
         seen: 'provisioningStatus disabled',
         expected: 'enabled: the first enrolment that matches decides, no other is asked',
+        nearest: 'the same enrolment with provisioningStatus enabled',
         remedy: 'enable the enrolment, or delete it if another one shall decide',
       },
     },

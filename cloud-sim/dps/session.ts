@@ -10,6 +10,7 @@ import { attest } from './attestation.js';
 import { carryOut, keepRegistration } from './carry-out.js';
 import { type Admitted, type Claim, type Ground, type Refused, sourceId, type Verdict } from './claim.js';
 import type { DpsGround, DpsReply } from './dps.js';
+import { withNearestEnrolment } from './nearest-enrolment.js';
 import { readRequest } from './request.js';
 import { challengeKeys, endorsementFlaw, type TpmCredential } from './tpm.js';
 
@@ -244,7 +245,8 @@ export class DpsSession {
   async #refuse(error: ServiceErrorEntry, reason: Reason, retryAfter?: number): Promise<DpsReply> {
     const { entropy, clock } = this.#ground;
     const status = httpStatusOf(error.code);
-    await this.#note('refused', { status, errorCode: error.code }, reason);
+    const { registrationId } = this.#claim;
+    await this.#note('refused', { status, errorCode: error.code }, await withNearestEnrolment(reason, registrationId, this.#ground.store));
     const body = errorBody(error, guid(entropy), clock.now());
     return { status, body, ...(retryAfter === undefined ? {} : { retryAfter }) };
   }

@@ -87,6 +87,7 @@ export function noHubReason(who: string, { skipped }: Survey, links: readonly Li
       text: `no hub is linked to DPS, so ${who} has none to give`,
       seen: 'no linked hub',
       expected,
+      nearest: 'any hub, once it is linked',
       remedy: 'link a hub',
     };
   }
@@ -95,7 +96,7 @@ export function noHubReason(who: string, { skipped }: Survey, links: readonly Li
     text: `no hub is left for ${who}: ${skippedWords(skipped)}`,
     seen: first.host,
     expected,
-    ...(others[0] === undefined ? {} : { nearest: others[0] }),
+    nearest: others[0] ?? `${first.host}, once it can serve`,
     remedy: REMEDIES[first.rule],
     skipped,
   };

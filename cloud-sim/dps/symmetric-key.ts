@@ -2,8 +2,12 @@ import { canonicalRegistrationId } from '@zerotouch/azure-wire/ids';
 import { deriveDeviceKey } from '@zerotouch/azure-wire/keys';
 import { DPS_DEVICE_KEY_NAME, dpsResource, resourceCovers, type SasToken, verifySas } from '@zerotouch/azure-wire/sas';
 import { dpsChoices } from '../choices.js';
+import { difference, nearestOf } from '../nearest.js';
 import { listed, type Reason } from '../reasons.js';
 import type { Claim, Ground, Verdict } from './claim.js';
+
+/** Expiries before this come from devices that count from 1970: 2000-01-01, seconds. */
+const EPOCH_OF_CLOCKLESS = 946_684_800;
 
 /** Judges a claim that comes with a SAS token. Pure. */
 export function attestByToken(claim: Claim, token: SasToken, ground: Ground): Verdict {
@@ -24,6 +28,7 @@ function byIndividual(enrolment: NonNullable<Ground['individual']>, token: SasTo
           text: `${name} asks for ${attestation.type === 'x509' ? 'a client certificate' : 'the endorsement key of a TPM'}, the device sent a SAS token`,
           seen: 'a SAS token',
           expected: `attestation by ${attestation.type}: an individual enrolment decides before any group`,
+          nearest: `an individual enrolment ${JSON.stringify(enrolment.registrationId)} with attestation by symmetricKey`,
           remedy: 'present what is enrolled, or change the enrolment',
         },
       },
@@ -35,7 +40,9 @@ function byIndividual(enrolment: NonNullable<Ground['individual']>, token: SasTo
   }
   const asText = [primaryKey, secondaryKey].some((key) => verifySas(token, Buffer.from(key, 'utf8')));
   return refuse({
-    rule: 'sas-signature',
+    rule: asText ? 'sas-key-text' : 'sas-signature',
+    seen: asText ? 'a signature by the base64 text of the key' : 'a signature by another key',
+    nearest: asText ? 'the same key, decoded from base64' : `the primary key of ${name}`,
     text: asText
       ? `the token is signed with the text of the key of ${name}, not its bytes`
       : `the token is not signed with a key of ${name}`,
@@ -71,6 +78,7 @@ function byGroup({ registrationId }: Claim, token: SasToken, ground: Ground): Ve
       text: `the token is signed with the key of enrolment group ${id} itself`,
       seen: 'the group key used as device key',
       expected: `the device key: HMAC-SHA256 of the registration id ${JSON.stringify(registrationId)} under the group key`,
+      nearest: `the key derived from group ${id} for ${JSON.stringify(registrationId)}`,
       remedy: 'derive the device key at the factory; the group key must never reach a device',
     });
   }
@@ -78,6 +86,7 @@ function byGroup({ registrationId }: Claim, token: SasToken, ground: Ground): Ve
     return refuse({
       rule: 'no-enrolment',
       text: `there is no individual enrolment ${JSON.stringify(registrationId)} and no symmetric-key enrolment group`,
+      seen: registrationId,
       expected: 'an enrolment whose key signed the token',
       remedy: 'import the enrolments of the batch, or create one',
     });
@@ -86,8 +95,15 @@ function byGroup({ registrationId }: Claim, token: SasToken, ground: Ground): Ve
     [primary, secondary].some((key) => verifySas(token, Buffer.from(deriveDeviceKey(key, registrationId).toString('base64'), 'utf8'))),
   );
   const names = groups.map(({ enrolment }) => enrolment.enrollmentGroupId);
+  const other = derivedForOther(registrationId, token, groups);
+  if (other !== undefined) return refuse(other);
   return refuse({
-    rule: 'sas-signature',
+    rule: asText === undefined ? 'sas-signature' : 'sas-key-text',
+    seen: asText === undefined ? `a signature by another key, for ${registrationId}` : 'a signature by the base64 text of the key',
+    nearest:
+      asText === undefined
+        ? `the key derived for ${JSON.stringify(registrationId)} from enrolment group ${JSON.stringify(nearestOf(registrationId, names))}, the nearest by name`
+        : 'the same key, decoded from base64',
     text:
       asText === undefined
         ? `the token is not signed with a key derived for ${JSON.stringify(registrationId)} from any symmetric-key enrolment group`
@@ -100,6 +116,40 @@ function byGroup({ registrationId }: Claim, token: SasToken, ground: Ground): Ve
   });
 }
 
+/** Spellings of an id that factories are known to derive from by mistake. */
+const MISSPELT: readonly ((id: string) => string)[] = [
+  (id) => id.toUpperCase(),
+  (id) => `CN=${id}`,
+  (id) => `${id}\n`,
+  (id) => ` ${id}`,
+  (id) => `${id} `,
+  (id) => `"${id}"`,
+  () => '',
+];
+
+// Found out only after the refusal is certain: it is for people, and costs some HMACs.
+function derivedForOther(
+  registrationId: string,
+  token: SasToken,
+  groups: readonly { enrolment: { enrollmentGroupId: string }; primary: Buffer; secondary: Buffer }[],
+): Reason | undefined {
+  for (const misspell of MISSPELT) {
+    const id = misspell(registrationId);
+    if (id === registrationId) continue;
+    const group = groups.find(({ primary, secondary }) => [primary, secondary].some((key) => verifySas(token, deriveDeviceKey(key, id))));
+    if (group === undefined) continue;
+    return {
+      rule: 'sas-other-id',
+      text: `the device key was derived from enrolment group ${JSON.stringify(group.enrolment.enrollmentGroupId)} for another text than the registration id`,
+      seen: `derived for ${JSON.stringify(id)}`,
+      expected: `derived for ${JSON.stringify(registrationId)}`,
+      nearest: `${JSON.stringify(registrationId)}; ${difference(id, registrationId)}`,
+      remedy: 'derive the device key from the registration id exactly as the device sends it',
+    };
+  }
+  return undefined;
+}
+
 /** What is wrong with a token whoever signed it, or `undefined`. Pure. */
 export function tokenFlaw({ idScope, registrationId }: Claim, token: SasToken, now: number): Reason | undefined {
   const wanted = dpsResource(idScope, registrationId);
@@ -109,6 +159,7 @@ export function tokenFlaw({ idScope, registrationId }: Claim, token: SasToken, n
       text: 'the token is for another resource',
       seen: token.resource,
       expected: wanted,
+      nearest: `${JSON.stringify(wanted)}; ${difference(token.resource, wanted)}`,
       remedy: 'sign {idScope}/registrations/{registrationId} of this very device',
     };
   }
@@ -119,6 +170,7 @@ export function tokenFlaw({ idScope, registrationId }: Claim, token: SasToken, n
       text: 'the token names another key than a device has',
       seen: token.keyName,
       expected: DPS_DEVICE_KEY_NAME,
+      nearest: `${JSON.stringify(DPS_DEVICE_KEY_NAME)}, or no skn`,
       remedy: 'sign with skn=registration',
     };
   }
@@ -128,7 +180,11 @@ export function tokenFlaw({ idScope, registrationId }: Claim, token: SasToken, n
       text: 'the token is expired by the clock of the service',
       seen: new Date(token.expiry * 1000).toISOString(),
       expected: `later than ${new Date(now).toISOString()}, less ${dpsChoices.clockSkewSeconds.value} s`,
-      remedy: "set the device's clock before it signs",
+      nearest: `a token that expires after ${new Date(now - dpsChoices.clockSkewSeconds.value * 1000).toISOString()}`,
+      remedy:
+        token.expiry < EPOCH_OF_CLOCKLESS
+          ? 'the device signed without a clock (1970): let it set its clock before it signs'
+          : "set the device's clock before it signs",
     };
   }
   return undefined;

@@ -54,6 +54,7 @@ export function endorsementFlaw({ registrationId }: Claim, endorsementKey: Uint8
         text: `there is no individual enrolment ${JSON.stringify(registrationId)}; a TPM needs one, groups do not serve TPMs`,
         seen: registrationId,
         expected: 'an individual enrolment with attestation by TPM',
+        nearest: `an individual enrolment ${JSON.stringify(registrationId)} with attestation by tpm`,
         remedy: "enrol the TPM's endorsement key under this registration id",
       },
     };
@@ -67,6 +68,7 @@ export function endorsementFlaw({ registrationId }: Claim, endorsementKey: Uint8
         text: `${name} asks for ${individual.attestation.type === 'x509' ? 'a client certificate' : 'a symmetric key'}, the device came with a TPM`,
         seen: 'an endorsement key',
         expected: `attestation by ${individual.attestation.type}`,
+        nearest: `${name} with attestation by tpm`,
         remedy: 'change the attestation of the enrolment, or of the device',
       },
     };
@@ -98,6 +100,8 @@ export function attestByTpm(claim: Claim, credential: TpmCredential, ground: Gro
     return refuse({
       rule: 'sas-signature',
       text: 'the token is not signed with the key of the challenge',
+      seen: 'a signature by another key',
+      nearest: 'the same token signed with the key of the latest challenge',
       expected: 'HMAC-SHA256 with the key that the TPM unwrapped from authenticationKey, within ten minutes',
       remedy: 'activate the identity key anew and sign again; the storage root key must be the one that was sent',
     });
@@ -109,7 +113,10 @@ export function attestByTpm(claim: Claim, credential: TpmCredential, ground: Gro
 const unanswered: Reason = {
   rule: 'credential-missing',
   text: 'the TPM was not challenged yet: the request carries no token',
+  seen: 'no token',
   expected: 'the answer to the challenge: a token signed with the unwrapped key',
+  nearest: 'the same request with a token signed with the key of the challenge',
+  remedy: 'register: the answer brings the challenge',
 };
 
 function refuse(reason: Reason): Verdict {

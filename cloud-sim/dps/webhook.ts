@@ -6,6 +6,7 @@ import { dpsErrors, type ServiceErrorEntry } from '@zerotouch/azure-wire/errors'
 import { isJsonObject, type JsonObject } from '@zerotouch/azure-wire/twin';
 import { dpsChoices } from '../choices.js';
 import { twinProblem } from '../hub/twin-limits.js';
+import { nearestWords } from '../nearest.js';
 import type { Reason } from '../reasons.js';
 import type { Source } from './claim.js';
 import type { Place } from './reprovision.js';
@@ -106,7 +107,7 @@ function judge(text: string, where: string, linkedHubs: readonly string[]): Webh
         text: `the webhook ${where} chose a hub that it was not offered`,
         seen: iotHubHostName,
         expected: `one of linkedHubs of the request: ${linkedHubs.join(', ')}`,
-        ...(linkedHubs[0] === undefined ? {} : { nearest: linkedHubs[0] }),
+        nearest: nearestWords(hub, linkedHubs) ?? 'none',
         remedy: 'let the webhook choose from linkedHubs',
       },
     };
@@ -138,7 +139,14 @@ function refused(where: string, status: number): WebhookOutcome {
       : "look into the webhook's own log; it must answer 2xx";
   return {
     failed,
-    reason: { rule: 'webhook-status', text: `the webhook ${where} refused`, seen: `status ${status}`, expected: 'status 200', remedy },
+    reason: {
+      rule: 'webhook-status',
+      text: `the webhook ${where} refused`,
+      seen: `status ${status}`,
+      expected: 'status 200',
+      nearest: 'the same answer with status 200',
+      remedy,
+    },
   };
 }
 
@@ -150,6 +158,7 @@ function timedOut(where: string, timeoutMs: number): WebhookOutcome {
       text: `the webhook ${where} did not answer in time`,
       seen: `nothing within ${timeoutMs / 1000} s`,
       expected: `an answer within ${timeoutMs / 1000} s`,
+      nearest: 'the same answer, sooner',
       remedy: 'make the webhook faster; a cold start may be at fault',
     },
   };
@@ -164,6 +173,7 @@ function unreachable(where: string, error: unknown): WebhookOutcome {
       text: `the webhook ${where} cannot be reached`,
       seen: code,
       expected: 'a server that answers there, with a certificate that is trusted',
+      nearest: `a server at ${where}`,
       remedy: 'check the address; for a certificate of your own give its CA to the local cloud (option webhookCa)',
     },
   };
@@ -177,6 +187,7 @@ function malformed(where: string, what: string, seen: string, expected: string):
       text: `the answer of the webhook ${where} ${what}`,
       seen,
       expected,
+      nearest: 'the same answer in that form',
       remedy: 'answer as concepts-custom-allocation of the Azure documentation says',
     },
   };

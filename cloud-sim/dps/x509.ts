@@ -2,9 +2,10 @@ import type { X509Certificate } from 'node:crypto';
 import type { EnrolmentGroup, IndividualEnrolment } from '@zerotouch/azure-wire/enrolment';
 import { dpsErrors, type ServiceErrorEntry } from '@zerotouch/azure-wire/errors';
 import { canonicalRegistrationId } from '@zerotouch/azure-wire/ids';
-import { commonName, issuerLine, readCertificate, subjectLine, thumbprint, validityAt } from '../certificates.js';
+import { commonName, isIssuedBy, issuerLine, readCertificate, subjectLine, thumbprint, validityAt } from '../certificates.js';
 import { dpsChoices } from '../choices.js';
 import type { PresentedCertificate } from '../credentials.js';
+import { difference, editDistance } from '../nearest.js';
 import { listed, type Reason } from '../reasons.js';
 import type { CertificateRecord } from '../store/store.js';
 import { climb } from './chain.js';
@@ -30,6 +31,7 @@ function byIndividual(enrolment: IndividualEnrolment, leaf: X509Certificate): Ve
         text: `${name} asks for ${enrolment.attestation.type === 'tpm' ? 'the endorsement key of a TPM' : 'a symmetric key'}, the device sent a client certificate and no SAS token`,
         seen: 'a client certificate',
         expected: `attestation by ${enrolment.attestation.type}: an individual enrolment decides before any group`,
+        nearest: `an individual enrolment ${JSON.stringify(enrolment.registrationId)} with attestation by x509`,
         remedy: 'present what is enrolled, or change the enrolment',
       },
       dpsChoices.wrongAttestationKind.value,
@@ -45,6 +47,7 @@ function byIndividual(enrolment: IndividualEnrolment, leaf: X509Certificate): Ve
       text: `the leaf is not a certificate of ${name}`,
       seen: `thumbprint ${thumbprint(leaf)}`,
       expected: `thumbprint ${prints.join(' or ')}`,
+      nearest: `the enrolled certificate; ${difference(thumbprint(leaf), prints[0] ?? '')}`,
       remedy: "enrol the device's present certificate, or delete the individual enrolment if a group shall decide",
     });
   }
@@ -73,8 +76,11 @@ function byGroup({ leaf, sent }: PresentedCertificate, ground: Ground): Verdict 
     };
   }
   if (chain.unfit.length > 0) {
+    const expired = chain.unfit.every((line) => line.endsWith('expired'));
     return refuse({
-      rule: 'x509-chain-invalid',
+      rule: expired ? 'x509-ca-expired' : 'x509-chain-invalid',
+      seen: chain.unfit[0] ?? '',
+      nearest: expired ? 'the same chain with a CA certificate renewed under the same key' : 'a chain without that certificate',
       text: `the chain of the leaf leads over a certificate that may not sign: ${chain.unfit.join('; ')}`,
       expected: 'CA certificates that are valid now, up to a CA whose possession was proved',
       remedy: 'renew the CA certificate, and the leaves under it',
@@ -96,15 +102,27 @@ function whyNoGroup(
     const match = trusting.get(thumbprint(certificate));
     if (match === undefined) continue;
     return anchored
-      ? gap(leaf, sent, `${subjectLine(certificate)}, which enrolment group ${quoted(match.group)} trusts, was not sent`)
+      ? gap(
+          leaf,
+          sent,
+          `${subjectLine(certificate)}, which enrolment group ${quoted(match.group)} trusts, was not sent`,
+          `the same leaf, sent with ${subjectLine(certificate)} and all between`,
+        )
       : noProof(match.group, certificate);
   }
+  const impostor = sameName([leaf, ...wider.issuers.map(({ certificate }) => certificate)], trusted);
+  if (impostor !== undefined) return impostor;
   const top = wider.issuers.at(-1)?.certificate ?? leaf;
   const anchored = wider.issuers.some((issuer) => issuer.proved);
-  if (!anchored && top.issuer !== top.subject) return gap(leaf, sent, `nobody knows ${issuerLine(top)}, the issuer of ${subjectLine(top)}`);
+  if (!anchored && top.issuer !== top.subject)
+    return gap(leaf, sent, `nobody knows ${issuerLine(top)}, the issuer of ${subjectLine(top)}`, nearestGroup([issuerLine(top)], trusted));
   const names = trusted.map(({ group, issuer }) => `${group.enrollmentGroupId} (${subjectLine(issuer)})`);
   return {
     rule: 'no-enrolment',
+    nearest: nearestGroup(
+      wider.issuers.map(({ certificate }) => subjectLine(certificate)),
+      trusted,
+    ),
     text: `the leaf's certificates are verified, but no enrolment group trusts any of its issuers, and there is no individual enrolment`,
     seen: `issuers ${listed(wider.issuers.map(({ certificate }) => subjectLine(certificate)))}`,
     expected: names.length === 0 ? 'an X.509 enrolment group; there is none' : `an issuer that a group trusts: ${listed(names)}`,
@@ -120,6 +138,8 @@ function leafFlaw(leaf: X509Certificate, registrationId: string, now: number): R
       text: "the leaf's common name is not the registration id",
       seen: name ?? 'no single common name',
       expected: registrationId,
+      nearest:
+        name === undefined ? 'a leaf with one common name' : `registration id ${JSON.stringify(name)}; ${difference(registrationId, name)}`,
       remedy: 'register under the common name of the certificate',
     };
   }
@@ -132,6 +152,7 @@ function leafFlaw(leaf: X509Certificate, registrationId: string, now: number): R
         text: 'the leaf is expired',
         seen: leaf.validTo,
         expected: `later, ${clock}`,
+        nearest: `the same leaf before ${leaf.validTo}`,
         remedy: 'issue a new certificate',
       }
     : {
@@ -139,6 +160,7 @@ function leafFlaw(leaf: X509Certificate, registrationId: string, now: number): R
         text: 'the leaf is not yet valid',
         seen: leaf.validFrom,
         expected: `earlier, ${clock}`,
+        nearest: `the same leaf after ${leaf.validFrom}`,
         remedy: "check the factory's clock",
       };
 }
@@ -169,18 +191,56 @@ function noProof(group: EnrolmentGroup, issuer: X509Certificate): Reason {
     text: `enrolment group ${quoted(group)} trusts the issuer, but nobody proved possession of its key or of a CA above it`,
     seen: subjectLine(issuer),
     expected: 'a CA certificate with proof of possession in the chain',
+    nearest: `the same certificate ${subjectLine(issuer)}, with its possession proved`,
     remedy: 'upload the CA certificate together with its verification certificate',
   };
 }
 
-function gap(leaf: X509Certificate, sent: readonly X509Certificate[], missing: string): Reason {
+function gap(leaf: X509Certificate, sent: readonly X509Certificate[], missing: string, nearest: string): Reason {
   return {
     rule: 'x509-chain-gap',
+    nearest,
     text: `the chain that the device sent has a gap: ${missing}`,
     seen: sent.length === 0 ? `the leaf alone, issued by ${issuerLine(leaf)}` : `the leaf and ${listed(sent.map(subjectLine))}`,
     expected: 'the leaf and every intermediate up to a CA whose possession was proved',
     remedy: "send the chain, or upload the leaf's issuer to DPS with its proof of possession",
   };
+}
+
+interface Trusted {
+  group: EnrolmentGroup;
+  issuer: X509Certificate;
+}
+
+/** The group whose issuer's name is closest to one of these. */
+function nearestGroup(subjects: readonly string[], trusted: readonly Trusted[]): string {
+  let best: { words: string; distance: number } | undefined;
+  for (const { group, issuer } of trusted) {
+    const wanted = subjectLine(issuer);
+    for (const subject of subjects.length === 0 ? [''] : subjects) {
+      const distance = editDistance(subject, wanted);
+      if (best !== undefined && distance >= best.distance) continue;
+      best = { distance, words: `enrolment group ${quoted(group)} (${wanted}): the issuer ${subject} ${difference(subject, wanted)}` };
+    }
+  }
+  return best?.words ?? 'none: there is no X.509 enrolment group';
+}
+
+/** An issuer that bears the name of a trusted one and has another key: the CA was made anew, or somebody pretends. */
+function sameName(certificates: readonly X509Certificate[], trusted: readonly Trusted[]): Reason | undefined {
+  for (const certificate of certificates) {
+    const match = trusted.find(({ issuer }) => issuer.subject === certificate.issuer && !isIssuedBy(certificate, issuer));
+    if (match === undefined) continue;
+    return {
+      rule: 'x509-same-name',
+      text: `the issuer of ${subjectLine(certificate)} has the name that enrolment group ${quoted(match.group)} trusts, but not its key`,
+      seen: `${issuerLine(certificate)} with another key`,
+      expected: `a signature by the ${subjectLine(match.issuer)} with thumbprint ${thumbprint(match.issuer)}`,
+      nearest: `enrolment group ${quoted(match.group)}; same name, another key`,
+      remedy: 'if the CA was made anew, upload the new certificate, prove its possession, and make it the secondary one of the group',
+    };
+  }
+  return undefined;
 }
 
 function quoted(group: EnrolmentGroup): string {

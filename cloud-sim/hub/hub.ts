@@ -1,9 +1,11 @@
 import type { InitialTwin } from '@zerotouch/azure-wire/enrolment';
+import { canonicalRegistrationId } from '@zerotouch/azure-wire/ids';
 import type { JsonObject } from '@zerotouch/azure-wire/twin';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import { type PresentedCertificate, readCredential } from '../credentials.js';
 import type { Journal } from '../journal.js';
+import { difference } from '../nearest.js';
 import type { Reason, Transport, WireAnswer } from '../reasons.js';
 import type { HubRecord, Store, TwinRecord } from '../store/store.js';
 import { Lines } from './lines.js';
@@ -35,6 +37,7 @@ export class Hub {
   readonly twins: Twins;
   readonly lines: Lines;
   #record: HubRecord;
+  readonly #store: Store;
   readonly #clock: Clock;
   readonly #entropy: Entropy;
   readonly #journal: Journal;
@@ -45,6 +48,7 @@ export class Hub {
     this.twins = new Twins({ store, hub: record.host, entropy });
     this.lines = new Lines({ hub: record.host, journal });
     this.#record = record;
+    this.#store = store;
     this.#clock = clock;
     this.#entropy = entropy;
     this.#journal = journal;
@@ -99,19 +103,56 @@ export class Hub {
     return change;
   }
 
+  /** A stranger may be a device that DPS sent elsewhere, or one that writes its name in another way. */
+  async #whereElse(reason: Reason, deviceId: string): Promise<Reason> {
+    const place = (await this.#store.registrations.get(canonicalRegistrationId(deviceId)))?.place;
+    if (place === undefined) return reason;
+    if (place.hub !== this.host) {
+      return {
+        ...reason,
+        rule: 'hub-moved',
+        text: `hub ${this.host} has no device ${JSON.stringify(deviceId)}: DPS assigned it to ${place.hub}`,
+        seen: this.host,
+        expected: place.hub,
+        nearest: `${place.hub}; device ${JSON.stringify(place.deviceId)}`,
+        remedy: 'register with DPS again and forget the hub that was kept',
+      };
+    }
+    return { ...reason, nearest: `${JSON.stringify(place.deviceId)}; ${difference(deviceId, place.deviceId)}` };
+  }
+
   async #judge({ deviceId, moduleId, apiVersion, clientId, password, certificate }: Arrival): Promise<Opened> {
     if (moduleId !== undefined) {
       const text = 'modules are not served by the local hub';
-      return { reason: { rule: 'module-unsupported', text, seen: moduleId, expected: 'a device: {hub}/{deviceId}/?api-version=..' } };
+      return {
+        reason: {
+          rule: 'module-unsupported',
+          text,
+          seen: moduleId,
+          expected: 'a device: {hub}/{deviceId}/?api-version=..',
+          nearest: `${this.host}/${deviceId}/?api-version=2021-04-12`,
+          remedy: 'connect as the device itself',
+        },
+      };
     }
     if (clientId !== undefined && clientId !== deviceId) {
-      return { reason: { rule: 'client-id', text: 'the client id is not the device id', seen: clientId, expected: deviceId } };
+      return {
+        reason: {
+          rule: 'client-id',
+          text: 'the client id is not the device id',
+          seen: clientId,
+          expected: deviceId,
+          nearest: `${JSON.stringify(deviceId)}; ${difference(clientId, deviceId)}`,
+          remedy: 'connect with the device id as MQTT client id',
+        },
+      };
     }
     const read = readCredential(password, certificate);
     if ('reason' in read) return read;
     const device = await this.registry.get(deviceId);
     const verdict = judgeSignIn({ hub: this.#record, deviceId, device, credential: read.credential, now: this.#clock.now() });
-    if ('reason' in verdict) return verdict;
+    if ('reason' in verdict)
+      return { reason: verdict.reason.rule === 'hub-stranger' ? await this.#whereElse(verdict.reason, deviceId) : verdict.reason };
     const ground = {
       host: this.host,
       twins: this.twins,

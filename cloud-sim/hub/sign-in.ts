@@ -1,6 +1,7 @@
 import { hubResource, resourceCovers, type SasToken, verifySas } from '@zerotouch/azure-wire/sas';
 import { thumbprint, validityAt } from '../certificates.js';
 import type { Credential, PresentedCertificate } from '../credentials.js';
+import { difference, nearestWords } from '../nearest.js';
 import type { Reason } from '../reasons.js';
 import type { DeviceRecord, HubRecord } from '../store/store.js';
 
@@ -26,6 +27,7 @@ export function judgeSignIn({ hub, deviceId, device, credential, now }: SignInRe
         text: `hub ${hub.host} has no device ${JSON.stringify(deviceId)}`,
         seen: deviceId,
         expected: 'a device that DPS has registered at this hub',
+        nearest: 'the same device after a registration with DPS',
         remedy: 'register with DPS; device ids are case-sensitive',
       },
     };
@@ -42,6 +44,7 @@ function byToken(hub: HubRecord, device: DeviceRecord, token: SasToken, now: num
         text: 'the token is for another resource',
         seen: token.resource,
         expected: wanted,
+        nearest: `${JSON.stringify(wanted)}; ${difference(token.resource, wanted)}`,
         remedy: 'sign {hub}/devices/{deviceId} with the host name of the hub that DPS assigned',
       },
     };
@@ -53,6 +56,7 @@ function byToken(hub: HubRecord, device: DeviceRecord, token: SasToken, now: num
         text: 'the token is expired by the clock of the service',
         seen: new Date(token.expiry * 1000).toISOString(),
         expected: `later than ${new Date(now).toISOString()}`,
+        nearest: `the same token before ${new Date(token.expiry * 1000).toISOString()}`,
         remedy: 'sign a new token',
       },
     };
@@ -70,6 +74,8 @@ function deviceKeyFlaw({ deviceId, authentication }: DeviceRecord, token: SasTok
       text: `device ${JSON.stringify(deviceId)} signs in with a certificate, it sent a SAS token`,
       seen: 'a SAS token',
       expected: 'the client certificate that it registered with',
+      nearest: 'the same device with its client certificate, without a token',
+      remedy: 'present the certificate in the TLS handshake',
     };
   }
   const keys = [authentication.primaryKey, authentication.secondaryKey];
@@ -77,7 +83,9 @@ function deviceKeyFlaw({ deviceId, authentication }: DeviceRecord, token: SasTok
   return {
     rule: 'sas-signature',
     text: `the token is not signed with a key of device ${JSON.stringify(deviceId)}`,
+    seen: 'a signature by another key',
     expected: 'HMAC-SHA256 with the primary or secondary key of the device',
+    nearest: 'the same token signed with the primary key of the device',
     remedy: 'sign with the key that the device registered with (of a group: the derived key)',
   };
 }
@@ -93,10 +101,24 @@ function policyFlaw(hub: HubRecord, token: SasToken, keyName: string): Reason | 
           : 'the policy of the token has no right to connect devices',
       seen: keyName,
       expected: 'a policy with DeviceConnect, or no skn and a key of the device',
+      nearest: nearestPolicy(hub, keyName),
+      remedy: 'sign with a key of the device, without skn',
     };
   }
   if ([policy.primaryKey, policy.secondaryKey].some((key) => verifySas(token, Buffer.from(key, 'base64')))) return undefined;
-  return { rule: 'sas-signature', text: `the token is not signed with a key of policy ${JSON.stringify(keyName)}` };
+  return {
+    rule: 'sas-signature',
+    text: `the token is not signed with a key of policy ${JSON.stringify(keyName)}`,
+    seen: 'a signature by another key',
+    expected: `HMAC-SHA256 with the primary or secondary key of policy ${JSON.stringify(keyName)}`,
+    nearest: 'the same token signed with the present key of the policy',
+    remedy: 'take the key of the policy anew: it may have been rotated',
+  };
+}
+
+function nearestPolicy({ policies }: HubRecord, keyName: string): string {
+  const able = policies.filter(({ rights }) => rights.includes('DeviceConnect')).map(({ name }) => name);
+  return nearestWords(keyName, able) ?? 'no skn, and a key of the device';
 }
 
 function byCertificate({ deviceId, authentication }: DeviceRecord, { leaf }: PresentedCertificate, now: number): SignIn {
@@ -107,6 +129,8 @@ function byCertificate({ deviceId, authentication }: DeviceRecord, { leaf }: Pre
         text: `device ${JSON.stringify(deviceId)} signs in with a symmetric key, it sent a certificate and no token`,
         seen: 'a client certificate',
         expected: 'a SAS token',
+        nearest: 'the same device with a SAS token',
+        remedy: 'sign a token with the key that the device registered with',
       },
     };
   }
@@ -118,6 +142,7 @@ function byCertificate({ deviceId, authentication }: DeviceRecord, { leaf }: Pre
         text: `the leaf is not the certificate of device ${JSON.stringify(deviceId)}`,
         seen: `thumbprint ${print}`,
         expected: `thumbprint ${authentication.primaryThumbprint}`,
+        nearest: `the registered certificate; ${difference(print, authentication.primaryThumbprint)}`,
         remedy: 'register with DPS again after the certificate was renewed',
       },
     };
@@ -130,6 +155,8 @@ function byCertificate({ deviceId, authentication }: DeviceRecord, { leaf }: Pre
       text: validity === 'expired' ? 'the leaf is expired' : 'the leaf is not yet valid',
       seen: validity === 'expired' ? leaf.validTo : leaf.validFrom,
       expected: `valid by the clock of the service, ${new Date(now).toISOString()}`,
+      nearest: validity === 'expired' ? `the same leaf before ${leaf.validTo}` : `the same leaf after ${leaf.validFrom}`,
+      remedy: validity === 'expired' ? 'issue a new certificate, and register with DPS again' : "check the factory's clock",
     },
   };
 }

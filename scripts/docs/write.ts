@@ -1,4 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { bootTablesDocument } from './boot-tables.js';
+import { differencesDocument } from './differences.js';
+import { reasonsDocument } from './reasons.js';
 
-writeFileSync(new URL('../../../docs/boot-tables.md', import.meta.url), bootTablesDocument());
+const documents = {
+  'boot-tables.md': bootTablesDocument(),
+  'differences-from-azure.md': differencesDocument(),
+  'reasons.md': reasonsDocument(),
+};
+for (const [name, text] of Object.entries(documents)) writeFileSync(new URL(`../../../docs/${name}`, import.meta.url), text);

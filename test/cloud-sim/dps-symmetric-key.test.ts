@@ -123,7 +123,7 @@ t.test('refusals', async (t) => {
 
   const asText = Buffer.from(derived(GROUP_KEY, 'text')).toString('base64');
   await t.rejects(register(cloud, 'text', { key: asText }), { name: 'UnauthorizedError' });
-  t.match(await lastAttempt(cloud, 'text'), { reason: { rule: 'sas-signature', remedy: /base64/ } });
+  t.match(await lastAttempt(cloud, 'text'), { reason: { rule: 'sas-key-text', remedy: /base64/ } });
 
   await keyGroup(cloud, 'line-7', GROUP_KEY, { provisioningStatus: 'disabled' });
   await t.rejects(register(cloud, 'dev-1', { key: derived(GROUP_KEY, 'dev-1') }), { name: 'UnauthorizedError' });
@@ -149,7 +149,7 @@ t.test('refusals', async (t) => {
     'nobody no-enrolment',
     'wrong sas-signature',
     'direct sas-group-key',
-    'text sas-signature',
+    'text sas-key-text',
     'dev-1 enrolment-disabled',
     'dev-2 enrolment-disabled',
   ]);

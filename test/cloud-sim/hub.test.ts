@@ -149,7 +149,7 @@ t.test('strangers and wrong keys are not let in', async (t) => {
   await t.rejects(signIn(cloud, hub, 'stranger', { key: deviceKey }), { name: 'UnauthorizedError' });
   t.match(await lastAttempt(cloud, 'stranger'), { outcome: 'refused', wire: { connack: 5 }, reason: { rule: 'hub-stranger' } });
   await t.rejects(signIn(cloud, other, 'dev-1', { key: deviceKey }), { name: 'UnauthorizedError' });
-  t.match(await lastAttempt(cloud, 'dev-1'), { host: other, wire: { connack: 5 }, reason: { rule: 'hub-stranger' } });
+  t.match(await lastAttempt(cloud, 'dev-1'), { host: other, wire: { connack: 5 }, reason: { rule: 'hub-moved' } });
   await t.rejects(signIn(cloud, hub, 'DEV-1', { key: deviceKey }), { name: 'UnauthorizedError' });
   await t.rejects(signIn(cloud, hub, 'dev-1', { key: GROUP_KEY }), { name: 'UnauthorizedError' });
   t.match(await lastAttempt(cloud, 'dev-1'), { wire: { connack: 5 }, reason: { rule: 'sas-signature' } });

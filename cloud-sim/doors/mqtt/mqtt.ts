@@ -8,6 +8,7 @@ import { dpsChoices, hubChoices } from '../../choices.js';
 import type { Dps } from '../../dps/dps.js';
 import type { Hub } from '../../hub/hub.js';
 import type { Journal } from '../../journal.js';
+import { nearestWords } from '../../nearest.js';
 import type { Reason, Rule, Transport } from '../../reasons.js';
 import type { Channel } from '../channel.js';
 import { presentedCertificate } from '../presented.js';
@@ -54,6 +55,7 @@ export function mqttReceptionist({ dps, hubs, journal }: MqttServices): Receptio
         text: 'no hub of this name runs here',
         seen: host,
         expected,
+        nearest: nearestWords(host, hubs.keys()) ?? 'none: no hub runs here',
         remedy: 'register with DPS again',
       };
       const returnCode = hubChoices.unknownHub.value;
@@ -82,7 +84,12 @@ export function mqttReceptionist({ dps, hubs, journal }: MqttServices): Receptio
   ): Promise<Reception> {
     const seen = typeof fault.seen === 'string' ? { seen: fault.seen.slice(0, 300) } : {};
     const expected = fault.expected === undefined ? {} : { expected: fault.expected };
-    const reason: Reason = { rule: 'user-name', text: fault.message.slice(0, 500), ...seen, ...expected };
+    const nearest =
+      service === 'dps'
+        ? `{idScope}/registrations/${clientId.slice(0, 128)}/api-version=2021-06-01`
+        : `{hub}/${clientId.slice(0, 128)}/?api-version=2021-04-12`;
+    const remedy = 'send the user name in the form that the service documents';
+    const reason: Reason = { rule: 'user-name', text: fault.message.slice(0, 500), ...seen, ...expected, nearest, remedy };
     const returnCode = (service === 'dps' ? dpsChoices : hubChoices).malformedUserName.value;
     const id = clientId.slice(0, 128);
     await journal.attempt({

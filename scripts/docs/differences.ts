@@ -1,0 +1,60 @@
+import { serviceChoices } from '@zerotouch/cloud-sim/api/service/choices';
+import { type Choice, dpsChoices, hubChoices } from '@zerotouch/cloud-sim/choices';
+
+/** What is known not to be as in Azure, and why; one line each. */
+const DIFFERENCES: readonly (readonly [what: string, here: string])[] = [
+  ['regions', 'a region is an address of the loopback network (127.0.1.1 and so on); Azure has a front door a region behind one name'],
+  ['latencies', 'computed from the distance between regions, or taken from a table of yours; Azure measures'],
+  [
+    'hash of "evenly weighted"',
+    "weighted rendezvous hashing; Azure does not publish its own: the share of each hub is right, the hub of one device is not Azure's",
+  ],
+  ['allocation that is not custom', 'decided before the 202 is sent, so that the first poll finds it done; Azure takes a second or more'],
+  ['lifetime of an operation', 'only the latest operation of a registration can be asked for, as long as the registration is kept'],
+  ['TLS', '1.2 and 1.3; sessions are never resumed, since a resumed one proves no possession of a key'],
+  ['throttles', 'counted in each process; several processes of one cloud let through as many times the rate'],
+  ['reasons', 'the real reason of each refusal is kept and shown; Azure keeps it to itself'],
+  ['modules, IoT Edge', 'devices may be edge devices (`capabilities.iotEdge`), modules do not sign in'],
+  ['Entra ID', 'not modelled: shared access policies only'],
+];
+
+/** docs/differences-from-azure.md: what is not the same, and what was chosen where no source says what Azure does. */
+export function differencesDocument(): string {
+  return `# Differences from Azure
+
+What official clients do against Azure they do against the local cloud unchanged. What is not the same is here, all of it.
+
+## Known differences
+
+| what | here |
+| --- | --- |
+${DIFFERENCES.map(([what, here]) => `| ${what} | ${here} |`).join('\n')}
+
+## Our choices at DPS
+
+No source says what Azure does here. Each was decided once, in \`cloud-sim/choices.ts\`; this table is made from there by \`npm run docs\`.
+
+${table(dpsChoices)}
+
+## Our choices in the service API of DPS
+
+From \`cloud-sim/api/service/choices.ts\`.
+
+${table(serviceChoices)}
+
+## Our choices at the hub
+
+${table(hubChoices)}
+`;
+}
+
+function table(choices: Readonly<Record<string, Choice<unknown>>>): string {
+  const rows = Object.entries(choices).map(([name, { value, why }]) => `| \`${name}\` | ${words(value)} | ${why.replaceAll('|', '\\|')} |`);
+  return ['| choice | what we do | why |', '| --- | --- | --- |', ...rows].join('\n');
+}
+
+function words(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value);
+  const { code, message } = value as { code?: unknown; message?: unknown };
+  return code === undefined ? JSON.stringify(value) : `${code} ${message}`;
+}
