@@ -10,6 +10,8 @@ import { type EnrolmentService, enrolmentService } from './api/dps-service.js';
 import { type HubService, hubService } from './api/hub-service.js';
 import { keepPolicies, serviceConnectionString } from './api/service/policies.js';
 import { dpsService } from './api/service/service.js';
+import type { Behaviour } from './behaviours/behaviour.js';
+import { Behaviours } from './behaviours/behaviours.js';
 import { AmqpConnection } from './doors/amqp/connection.js';
 import { amqpReceptionist } from './doors/amqp/dps-service.js';
 import { makeServerAuthority, makeServerIdentity, type ServerAuthority } from './doors/authority.js';
@@ -42,6 +44,19 @@ import { SERVICE_KEY, type Store } from './store/store.js';
 export type { CertificateUpload, EnrolmentService } from './api/dps-service.js';
 export type { HubDevice, HubService, HubTwin } from './api/hub-service.js';
 export type { ServicePolicy } from './api/service/policies.js';
+export type { Behaviour, DpsCall, HubCall, Means } from './behaviours/behaviour.js';
+export {
+  type DpsErrorName,
+  droppedAfterRegister,
+  flaky,
+  only,
+  refuse,
+  refuseAtHub,
+  slow,
+  throttled,
+  times,
+  wrongClock,
+} from './behaviours/library.js';
 export type { Edge } from './dps/edges.js';
 export type { ImportSummary } from './dps/import.js';
 export type { Latencies } from './dps/latency.js';
@@ -90,6 +105,8 @@ export interface Cloud extends AsyncDisposable {
   attempts(registrationId: string): Promise<Attempt[]>;
   /** @throws CloudFault UNKNOWN_HUB */
   hub(host: string): HubService;
+  /** Plugs a behaviour in, for a test of yours; what it returns plugs it out when it is disposed of. */
+  use(behaviour: Behaviour): Disposable;
   /** Ends every connection and stops listening; resolves when all is closed. May be called again. */
   close(): Promise<void>;
 }
@@ -110,7 +127,7 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
 }
 
 async function startOver(store: Store, options: CloudOptions, settings: CloudSettings): Promise<Cloud> {
-  const { clock = systemClock, entropy = systemEntropy, log = pino({ level: 'silent' }), policies = [] } = options;
+  const { entropy = systemEntropy, log = pino({ level: 'silent' }), policies = [] } = options;
   const {
     host,
     mqttPort,
@@ -125,9 +142,11 @@ async function startOver(store: Store, options: CloudOptions, settings: CloudSet
   } = settings;
   const limits = limitValues(options.limits);
   const edges = edgesOf(options.regions);
+  const behaviours = new Behaviours({ clock: options.clock ?? systemClock, entropy, active: options.behaviours ?? [] });
+  const { clock } = behaviours;
   const events = new EventEmitter<CloudEvents>();
   const journal = new Journal({ attempts: store.attempts, events, clock, log });
-  const park = new HubPark({ store, clock, entropy, journal, limits });
+  const park = new HubPark({ store, clock, entropy, journal, limits, behaviours });
   const links = new Links({ store, entropy, limits });
   await links.linkOwn((await park.open(specs)).map(hubAddress));
   const hubs = park.running;
@@ -145,6 +164,7 @@ async function startOver(store: Store, options: CloudOptions, settings: CloudSet
     edges,
     webhook: { timeoutMs: webhookTimeoutSeconds * 1000, ca: options.webhookCa },
     challengeSecret: await links.challengeSecret(),
+    behaviours,
   });
   const enrolments = new Enrolments({ store, clock, entropy, limits });
   const owner = await keepPolicies(policies, store, entropy);
@@ -179,6 +199,7 @@ async function startOver(store: Store, options: CloudOptions, settings: CloudSet
     return listener.port;
   };
   const close = async (): Promise<void> => {
+    behaviours.close();
     await Promise.all([...listeners.map((listener) => listener.close()), sweep.close(), dps.close()]);
     await store.close();
   };
@@ -228,6 +249,7 @@ async function startOver(store: Store, options: CloudOptions, settings: CloudSet
         expected: `one of ${[...hubs.keys()].join(', ')}`,
       });
     },
+    use: (behaviour) => behaviours.use(behaviour),
     close,
     [Symbol.asyncDispose]: close,
   };

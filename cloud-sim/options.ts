@@ -4,6 +4,7 @@ import type { Entropy } from '@zerotouch/foundation/entropy';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { ServicePolicy } from './api/service/policies.js';
+import type { Behaviour } from './behaviours/behaviour.js';
 import { dpsChoices } from './choices.js';
 import type { Latencies } from './dps/latency.js';
 import { CloudFault } from './faults.js';
@@ -36,6 +37,8 @@ export interface CloudOptions {
   idScope?: string;
   /** Default: three hubs in three regions, {@link DEFAULT_HUBS}. */
   hubs?: readonly HubSpec[];
+  /** What this cloud does other than Azure on a good day; more can be plugged in while it runs. */
+  behaviours?: readonly Behaviour[];
   /** Folder that everything is kept in, made when it is missing; what was answered survives the process. Default: memory only. */
   data?: string;
   /** Shared access policies of the DPS service API besides `provisioningserviceowner`, which every DPS has. */

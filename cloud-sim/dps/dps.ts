@@ -3,6 +3,8 @@ import { GLOBAL_DPS_HOST } from '@zerotouch/azure-wire/ids';
 import type { RegistrationOperationStatus, RegistrationState } from '@zerotouch/azure-wire/registration';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
+import type { Behaviours } from '../behaviours/behaviours.js';
+import { BehavedSession } from '../behaviours/session.js';
 import type { Hub } from '../hub/hub.js';
 import type { Journal } from '../journal.js';
 import type { LimitValues } from '../limits.js';
@@ -51,6 +53,8 @@ export interface DpsParts {
   webhook: WebhookSettings;
   /** What the keys of TPM challenges are made from. */
   challengeSecret: Uint8Array;
+  /** Default: none. */
+  behaviours?: Behaviours;
   /** Without it TPMs are not served. */
   wrapForTpm?: WrapForTpm | undefined;
 }
@@ -84,12 +88,15 @@ export class Dps {
    * @param wireOf what the caller's protocol will answer to a refusal for this reason
    */
   async open(caller: Caller, wireOf: (reason: Reason) => WireAnswer): Promise<{ session: DpsSession } | { reason: Reason }> {
-    const { idScope, edges, journal } = this.#ground;
+    const { idScope, edges, journal, behaviours } = this.#ground;
     const judged = judgeForm(caller, idScope);
     const { registrationId: id, transport, localAddress } = caller;
     if ('claim' in judged) {
       const region = localAddress === undefined ? undefined : edges.get(localAddress);
-      return { session: new DpsSession({ claim: judged.claim, transport, region }, this.#ground) };
+      const speaker = { claim: judged.claim, transport, region };
+      const session =
+        behaviours === undefined ? new DpsSession(speaker, this.#ground) : new BehavedSession(speaker, this.#ground, behaviours);
+      return { session };
     }
     const { reason } = judged;
     await journal.attempt({ service: 'dps', host: GLOBAL_DPS_HOST, transport, id, outcome: 'refused', wire: wireOf(reason), reason });

@@ -3,6 +3,7 @@ import { canonicalRegistrationId } from '@zerotouch/azure-wire/ids';
 import type { JsonObject } from '@zerotouch/azure-wire/twin';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
+import type { Behaviours } from '../behaviours/behaviours.js';
 import { type PresentedCertificate, readCredential } from '../credentials.js';
 import type { Journal } from '../journal.js';
 import { difference } from '../nearest.js';
@@ -41,8 +42,9 @@ export class Hub {
   readonly #clock: Clock;
   readonly #entropy: Entropy;
   readonly #journal: Journal;
+  readonly #behaviours: Behaviours | undefined;
 
-  constructor({ record, store, clock, entropy, journal, deviceLimit }: HubParts) {
+  constructor({ record, store, clock, entropy, journal, behaviours, deviceLimit }: HubParts) {
     this.host = record.host;
     this.registry = new Registry({ store, hub: record.host, entropy, limit: deviceLimit });
     this.twins = new Twins({ store, hub: record.host, entropy });
@@ -52,6 +54,7 @@ export class Hub {
     this.#clock = clock;
     this.#entropy = entropy;
     this.#journal = journal;
+    this.#behaviours = behaviours;
   }
 
   /** What the cloud knows of this hub. */
@@ -69,7 +72,9 @@ export class Hub {
    * @param wireOf what the caller's protocol will answer to a refusal for this reason, and to a welcome
    */
   async open(arrival: Arrival, wireOf: (reason: Reason | undefined) => WireAnswer): Promise<Opened> {
-    const opened = await this.#judge(arrival);
+    const { deviceId, transport } = arrival;
+    const serve = (): Promise<Opened> => this.#judge(arrival);
+    const opened = await (this.#behaviours?.hub({ service: 'hub', host: this.host, deviceId, transport }, serve) ?? serve());
     const refused = 'reason' in opened;
     const reason: Reason = refused ? opened.reason : { rule: 'signed-in', text: `device ${JSON.stringify(arrival.deviceId)} signed in` };
     await this.#journal.attempt({
@@ -175,4 +180,6 @@ export interface HubParts {
   clock: Clock;
   entropy: Entropy;
   journal: Journal;
+  /** Default: none. */
+  behaviours?: Behaviours | undefined;
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
+import type { Behaviours } from '../behaviours/behaviours.js';
 import { CloudFault } from '../faults.js';
 import type { Journal } from '../journal.js';
 import type { LimitValues } from '../limits.js';
@@ -42,6 +43,8 @@ export interface HubParkParts {
   entropy: Entropy;
   journal: Journal;
   limits: LimitValues;
+  /** Default: none. */
+  behaviours?: Behaviours;
 }
 
 /** The hubs that run in this process. */

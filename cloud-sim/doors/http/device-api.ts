@@ -5,6 +5,7 @@ import { dpsLimits } from '@zerotouch/azure-wire/limits';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import type { Logger } from 'pino';
+import { Dropped } from '../../behaviours/behaviour.js';
 import type { Dps, DpsReply, DpsSession } from '../../dps/dps.js';
 import { guid } from '../../unique.js';
 import { formalRefusal, wireOf } from '../dps-refusal.js';
@@ -37,6 +38,7 @@ export function deviceApi({ dps, clock, entropy, log }: DeviceApiParts): HttpHan
     const target = readTarget(request);
     if (target === undefined) return false;
     void serve(target, request, response).catch((error: unknown) => {
+      if (error instanceof Dropped) return void response.destroy();
       log.error({ err: error }, 'a request of a device could not be handled');
       if (response.headersSent) response.destroy();
       else refuse(response, dpsErrors.internal);
