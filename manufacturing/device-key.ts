@@ -1,4 +1,4 @@
-import { createECDH, createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createECDH, createPrivateKey, type ECDH, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { type KeyKind, makeKeyPair, privateKeyPem, publicKeyBytes } from './certificates.js';
 import { bytesOf, childrenOf, type Element, elementAt } from './der.js';
 
@@ -29,6 +29,9 @@ const OID_CURVES = new Map([
 
 let form: Form | undefined;
 
+/** Kept from key to key: making one costs as much as a key. */
+const curves = new Map<string, ECDH>();
+
 /**
  * A new key pair. P-256 keys are drawn as bare numbers and put into the form that OpenSSL once wrote: writing a form costs more than
  * drawing a key.
@@ -39,7 +42,7 @@ export async function makeDeviceKey(kind: KeyKind = 'p256'): Promise<DeviceKey> 
     return { publicKey: publicKeyBytes(pair.publicKey), privateKeyPem: privateKeyPem(pair.privateKey) };
   }
   form ??= readForm();
-  const pair = createECDH(CURVE);
+  const pair = curveNamed(CURVE);
   const point = pair.generateKeys();
   const scalar = pair.getPrivateKey();
   const publicKey = Buffer.from(form.publicKey);
@@ -65,13 +68,19 @@ export function computePoint(pem: string): Buffer | undefined {
     const curve = algorithm === undefined ? undefined : curveOf(der, algorithm);
     const scalar = octets === undefined ? undefined : childrenOf(der, elementAt(der, octets.contents))[1];
     if (curve === undefined || scalar === undefined) return undefined;
-    const pair = createECDH(curve);
+    const pair = curveNamed(curve);
     pair.setPrivateKey(der.subarray(scalar.contents, scalar.end));
     return pair.getPublicKey();
   } catch {
     // Not DER, or no number of that curve: the slow way will say so.
     return undefined;
   }
+}
+
+function curveNamed(name: string): ECDH {
+  const curve = curves.get(name) ?? createECDH(name);
+  curves.set(name, curve);
+  return curve;
 }
 
 function curveOf(der: Buffer, algorithm: Element): string | undefined {
