@@ -105,12 +105,20 @@ export class Ledger {
     session: string,
   ): Promise<'planned' | 'known'> {
     return this.#database.write('plan', async (db, now) => {
-      const found = await db.selectFrom('ledger_batches').select('created_by').where('batch', '=', batch).executeTakeFirst();
-      if (found !== undefined) return found.created_by === session ? 'planned' : 'known';
-      await db
+      const { numInsertedOrUpdatedRows } = await db
         .insertInto('ledger_batches')
         .values({ batch, state: 'preparing', devices, spec_digest: specDigest, spec, created_by: session, created_at: now })
-        .execute();
+        // A station that plans the same at the same moment is waited for here.
+        .onConflict((conflict) => conflict.column('batch').doNothing())
+        .executeTakeFirst();
+      if (numInsertedOrUpdatedRows !== 1n) {
+        const { created_by } = await db
+          .selectFrom('ledger_batches')
+          .select('created_by')
+          .where('batch', '=', batch)
+          .executeTakeFirstOrThrow();
+        return created_by === session ? 'planned' : 'known';
+      }
       for (const page of pagesOf(rows())) {
         await this.#refuseKnown(db, page);
         await db

@@ -48,7 +48,7 @@ function systemPlace(): string {
   return [hostname(), boot, namespace].join(' ');
 }
 
-/** Says that a station is at work, and until when it may be believed; the same again prolongs it. */
+/** Says that a station is at work, and until when it may be believed. */
 export async function signOn(
   database: LedgerDatabase,
   id: string,
@@ -56,12 +56,29 @@ export async function signOn(
   { host, pid }: ProcessPlace,
   leaseMs: number,
 ): Promise<void> {
-  await database.write('sign of life', async (db, now) => {
+  await database.write('sign-on', async (db, now) => {
     await db
       .insertInto('ledger_sessions')
       .values({ id, station, host, pid, alive_until: now + leaseMs })
-      .onConflict((conflict) => conflict.column('id').doUpdateSet({ alive_until: now + leaseMs }))
+      // A commit whose answer was lost.
+      .onConflict((conflict) => conflict.column('id').doNothing())
       .execute();
+  });
+}
+
+/**
+ * A sign of life: prolongs a lease that has not ended.
+ * @returns whether it was in time; a session that was late once is dead for good, for others may have what it had in hand
+ */
+export async function prolong(database: LedgerDatabase, id: string, leaseMs: number): Promise<boolean> {
+  return database.write('sign of life', async (db, now) => {
+    const { numUpdatedRows } = await db
+      .updateTable('ledger_sessions')
+      .set({ alive_until: now + leaseMs })
+      .where('id', '=', id)
+      .where('alive_until', '>', now)
+      .executeTakeFirst();
+    return numUpdatedRows === 1n;
   });
 }
 
@@ -74,8 +91,10 @@ export async function signOff(database: LedgerDatabase, id: string): Promise<voi
   });
 }
 
-/** Sessions whose claims count. */
-export async function liveSessions(db: Kysely<LedgerTables>, now: number, { gone }: Processes): Promise<string[]> {
-  const sessions = await db.selectFrom('ledger_sessions').selectAll().where('alive_until', '>', now).execute();
-  return sessions.filter((session) => !gone(session)).map(({ id }) => id);
+/**
+ * Sessions whose claims do not count any more. Whoever is not among them counts as alive: a session may have signed on since.
+ */
+export async function deadSessions(db: Kysely<LedgerTables>, now: number, { gone }: Processes): Promise<string[]> {
+  const sessions = await db.selectFrom('ledger_sessions').selectAll().execute();
+  return sessions.filter((session) => session.alive_until <= now || gone(session)).map(({ id }) => id);
 }

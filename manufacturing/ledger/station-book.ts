@@ -4,7 +4,7 @@ import type { LedgerDatabase } from './database.js';
 import type { Author, BatchState, DeviceRecord, DeviceState, IdentityRecord } from './records.js';
 import { deviceOf, selectDevices } from './rows.js';
 import type { LedgerTables } from './schema.js';
-import { LEASE_MS, liveSessions, type Processes, signOff, signOn } from './sessions.js';
+import { deadSessions, LEASE_MS, type Processes, prolong, signOff, signOn } from './sessions.js';
 
 /** How a {@link StationBook} is opened. */
 export interface StationBookOptions {
@@ -42,6 +42,7 @@ export class StationBook {
   readonly #inHand = new Set<number>();
   /** What failed is tried again by the next run, not by this one. */
   readonly #givenUp = new Set<number>();
+  #claiming: Promise<unknown> = Promise.resolve();
   #heldUntil = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -53,8 +54,13 @@ export class StationBook {
 
   /** Signs on, and gives signs of life from then on. */
   async open(): Promise<void> {
-    await this.#live();
-    this.#timer = setInterval(() => void this.#live().catch(() => {}), this.#leaseMs / 5);
+    const { session, author, processes } = this.#options;
+    await this.#holdAfter(async () => {
+      await signOn(this.#database, session, author.station, processes.self, this.#leaseMs);
+      return true;
+    });
+    const prolonging = (): Promise<void> => this.#holdAfter(() => prolong(this.#database, session, this.#leaseMs));
+    this.#timer = setInterval(() => void prolonging().catch(() => {}), this.#leaseMs / 5);
     this.#timer.unref();
   }
 
@@ -69,11 +75,10 @@ export class StationBook {
     return this.#database.clock.monotonic() < this.#heldUntil;
   }
 
-  async #live(): Promise<void> {
-    const { session, author, processes } = this.#options;
+  async #holdAfter(sign: () => Promise<boolean>): Promise<void> {
     const asked = this.#database.clock.monotonic();
-    await signOn(this.#database, session, author.station, processes.self, this.#leaseMs);
-    this.#heldUntil = asked + this.#leaseMs * 0.8;
+    const inTime = await sign();
+    this.#heldUntil = inTime ? asked + this.#leaseMs * 0.8 : 0;
   }
 
   /**
@@ -83,10 +88,10 @@ export class StationBook {
   lock(): Promise<BatchState | undefined> {
     const { batch, session, processes } = this.#options;
     return this.#database.write('lock', async (db, now) => {
-      const live = await liveSessions(db, now, processes);
+      const dead = await deadSessions(db, now, processes);
       const row = await db.selectFrom('ledger_batches').select(['state', 'locked_by']).where('batch', '=', batch).executeTakeFirst();
       if (row === undefined) throw unknownBatch(this.#database.where, batch);
-      if (row.locked_by !== null && row.locked_by !== session && live.includes(row.locked_by)) return undefined;
+      if (row.locked_by !== null && row.locked_by !== session && !dead.includes(row.locked_by)) return undefined;
       const { numUpdatedRows } = await db
         .updateTable('ledger_batches')
         .set({ locked_by: session })
@@ -117,21 +122,23 @@ export class StationBook {
   }
 
   /** The next devices that nobody has in hand, in the order of the plan; those of stations that died are among them. */
-  async claim(count: number): Promise<DeviceRecord[]> {
+  claim(count: number): Promise<DeviceRecord[]> {
+    // One at a time: what a lost answer left claimed is taken again, and must not be mistaken for what another call has just got.
+    const claimed = this.#claiming.then(() => this.#claim(count));
+    this.#claiming = claimed.catch(() => {});
+    return claimed;
+  }
+
+  async #claim(count: number): Promise<DeviceRecord[]> {
     const { batch, session, processes } = this.#options;
     const claimed = await this.#database.write('claim', async (db, now) => {
-      const live = (await liveSessions(db, now, processes)).filter((id) => id !== session);
+      const takeable = [session, ...(await deadSessions(db, now, processes))];
       let free = db
         .selectFrom('ledger_devices')
         .select('position')
         .where('batch', '=', batch)
         .where('state', 'in', ['planned', 'issued'])
-        .where((where) =>
-          where.or([
-            where('claimed_by', 'is', null),
-            ...(live.length === 0 ? [where('claimed_by', 'is not', null)] : [where('claimed_by', 'not in', live)]),
-          ]),
-        )
+        .where((where) => where.or([where('claimed_by', 'is', null), where('claimed_by', 'in', takeable)]))
         .orderBy('position')
         .limit(count);
       const passed = [...this.#inHand, ...this.#givenUp];
@@ -295,7 +302,7 @@ export class StationBook {
   unburnt(): Promise<{ left: number; elsewhere: number }> {
     const { batch, session, processes } = this.#options;
     return this.#database.write('look', async (db, now) => {
-      const live = (await liveSessions(db, now, processes)).filter((id) => id !== session);
+      const notElsewhere = [session, ...(await deadSessions(db, now, processes))];
       const rows = await db
         .selectFrom('ledger_devices')
         .select(['claimed_by', ({ fn }) => fn.countAll().as('count')])
@@ -304,7 +311,10 @@ export class StationBook {
         .groupBy('claimed_by')
         .execute();
       const sum = (of: typeof rows) => of.reduce((total, { count }) => total + Number(count), 0);
-      return { left: sum(rows), elsewhere: sum(rows.filter(({ claimed_by }) => claimed_by !== null && live.includes(claimed_by))) };
+      return {
+        left: sum(rows),
+        elsewhere: sum(rows.filter(({ claimed_by }) => claimed_by !== null && !notElsewhere.includes(claimed_by))),
+      };
     });
   }
 

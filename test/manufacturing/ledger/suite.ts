@@ -236,6 +236,16 @@ export function ledgerTests(t: Pick<Test, 'test'>, makePlace: MakePlace): void {
     t.strictSame(await ledger.counts('b'), { verified: 60 });
   });
 
+  t.test('one station that asks several times at once gets each device once', async (t) => {
+    const { ledger } = await planned(t, 30);
+    const book = await bookOf(t, ledger);
+    const hands = await Promise.all([4, 5, 6, 7, 8].map((count) => book.claim(count)));
+    t.strictSame(
+      hands.flat().map(({ position }) => position),
+      rowsOf(30).map(({ position }) => position),
+    );
+  });
+
   t.test('a dead station’s devices are taken over, and it cannot write any more', async (t) => {
     const { ledger, place } = await planned(t, 3);
     const dead = new Set<number>();
