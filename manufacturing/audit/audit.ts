@@ -2,10 +2,14 @@ import { X509Certificate } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { ENROLMENT_FILE, type EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
 import { canonicalRegistrationId } from '@zerotouch/azure-wire/ids';
+import type { Layout } from '@zerotouch/flash-image/layout';
 import type { Clock } from '@zerotouch/foundation/clock';
 import { isFault } from '@zerotouch/foundation/fault';
 import { parseEnrolments } from '../enrol-file.js';
 import { ManufacturingFault } from '../faults.js';
+import { systemFiles } from '../files.js';
+import { openFlash } from '../flash.js';
+import type { Ledger } from '../ledger/ledger.js';
 import { MANIFEST_FILE } from '../manifest.js';
 import { readManifest } from '../manifest-read.js';
 import { SIGNER_FILES } from '../manifest-signer.js';
@@ -14,6 +18,7 @@ import type { BatchSpec } from '../spec-schema.js';
 import { checkEnrolments } from './check-batch.js';
 import { EnrolmentIndex } from './check-enrolment.js';
 import { checkMode } from './check-flash.js';
+import { checkLedger, ledgerIn } from './check-ledger.js';
 import type { DeviceRecord } from './check-manifest.js';
 import type { AuditContext } from './context.js';
 import { type Finding, type Tell, tellInto } from './findings.js';
@@ -59,7 +64,7 @@ export interface AuditSummary {
  * @throws ManufacturingFault AUDIT_PATH, SPEC_INVALID; never for what is in an image, a manifest or an enrolment file
  */
 export async function audit(options: AuditOptions): Promise<AuditSummary> {
-  const run = new Audit(options);
+  const run = new Audit(options, options.spec === undefined ? undefined : (await openFlash(options.spec, systemFiles)).layout);
   for (const path of options.paths) {
     const source = await sourceAt(path);
     if (source.kind === 'batch') await run.batch(source.folder);
@@ -74,12 +79,14 @@ class Audit {
   readonly #options: AuditOptions;
   readonly #uniques = new Uniques();
   readonly #spec: SpecIndex | undefined;
+  readonly #layout: Layout | undefined;
   /** Whether a whole batch was among the paths, so that what the spec plans must be there. */
   #whole = false;
   #records: Promise<(id: string) => DeviceRecord | null> | undefined;
 
-  constructor(options: AuditOptions) {
+  constructor(options: AuditOptions, layout: Layout | undefined) {
     this.#options = options;
+    this.#layout = layout;
     this.#spec = options.spec === undefined ? undefined : new SpecIndex(options.spec);
   }
 
@@ -100,8 +107,13 @@ class Audit {
     const manifest = this.#options.manifest ?? join(folder, MANIFEST_FILE);
     const signed = (await modeOf(manifest)) !== undefined;
     if (!signed) this.#tell((tell) => tell('MANIFEST_MISSING', folder));
+    const openedBy: Finding[] = [];
+    const ledger = await ledgerIn(folder, this.#options.clock, tellInto(openedBy, null));
+    for (const finding of openedBy) this.#count(finding);
+    await using _closing = { [Symbol.asyncDispose]: async () => ledger?.close() };
     for await (const record of signed ? this.#manifest(manifest, folder) : []) {
       left.delete(record.image);
+      if (ledger !== undefined) await this.#ledger(ledger, record);
       await this.#image(join(folder, record.image), record.image, context, { ...company, record });
     }
     for (const name of left) {
@@ -124,9 +136,15 @@ class Audit {
       return;
     }
     this.summary.images++;
-    const found = auditImage({ ...file, path }, context, { ...company, spec: this.#spec, uniques: this.#uniques });
+    const found = auditImage({ ...file, path }, context, { ...company, layout: this.#layout, spec: this.#spec, uniques: this.#uniques });
     for (const finding of found) this.#count(finding);
     this.#options.onImage?.(this.summary.images);
+  }
+
+  async #ledger(ledger: Ledger, record: DeviceRecord): Promise<void> {
+    const findings: Finding[] = [];
+    await checkLedger(ledger, record, tellInto(findings, null));
+    for (const finding of findings) this.#count(finding);
   }
 
   /** The devices of a manifest; everything that is wrong with it is told. */

@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
+import { commonName } from '@zerotouch/azure-wire/common-name';
 import type { EnrolmentFile, EnrolmentGroup, IndividualEnrolment, ProvedCertificate } from '@zerotouch/azure-wire/enrolment';
 import { canonicalRegistrationId, registrationIdProblem } from '@zerotouch/azure-wire/ids';
-import { commonNameOf } from '../certificates.js';
 import { readEnrolled } from '../enrol-certificate.js';
 import { signersOf } from './check-enrolment.js';
 import { checkCloud } from './check-names.js';
@@ -53,7 +53,7 @@ function provedBy(certificate: ProvedCertificate, tell: Tell): X509Certificate[]
   }
   const proof = readEnrolled({ certificate: certificate.verification?.certificate ?? '' });
   if (proof === undefined) tell('CA_UNPROVED', where, 'the proof cannot be read');
-  else if (commonNameOf(proof) !== certificate.verification.code) tell('CA_UNPROVED', where, 'the proof is for another code');
+  else if (commonName(proof) !== certificate.verification.code) tell('CA_UNPROVED', where, 'the proof is for another code');
   else if (!proof.checkIssued(ca) || !proof.verify(ca.publicKey)) tell('CA_UNPROVED', where, 'another key signed the proof');
   else return [ca];
   return [];

@@ -1,5 +1,5 @@
 import type { X509Certificate } from 'node:crypto';
-import { commonNameOf } from '../certificates.js';
+import { commonName } from '@zerotouch/azure-wire/common-name';
 import type { CertificateFacts } from './certificate-facts.js';
 import { type AuditContext, isTestBatch, TEST_WORDS } from './context.js';
 import type { Tell } from './findings.js';
@@ -33,19 +33,19 @@ export function checkChain(
 }
 
 function checkSubject(leaf: X509Certificate, registrationId: string | undefined, tell: Tell): void {
-  const commonName = commonNameOf(leaf);
+  const name = commonName(leaf) ?? '';
   const where = `${WHERE}, device certificate`;
-  if (commonName.trim() === '') {
+  if (name.trim() === '') {
     tell('CN_EMPTY', where);
     return;
   }
-  if (/^cn\s*=/i.test(commonName)) {
-    tell('ID_CN_PREFIX', where, JSON.stringify(commonName));
+  if (/^cn\s*=/i.test(name)) {
+    tell('ID_CN_PREFIX', where, JSON.stringify(name));
     return;
   }
-  if (registrationId === undefined || commonName === registrationId) return;
-  const how = commonName.toLowerCase() === registrationId.toLowerCase() ? ' (the case differs)' : '';
-  tell('CN_NOT_ID', where, `${JSON.stringify(commonName)} is not ${JSON.stringify(registrationId)}${how}`);
+  if (registrationId === undefined || name === registrationId) return;
+  const how = name.toLowerCase() === registrationId.toLowerCase() ? ' (the case differs)' : '';
+  tell('CN_NOT_ID', where, `${JSON.stringify(name)} is not ${JSON.stringify(registrationId)}${how}`);
 }
 
 function checkLinks(chain: readonly X509Certificate[], ca: X509Certificate | undefined, tell: Tell): void {

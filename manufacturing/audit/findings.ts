@@ -177,6 +177,11 @@ export const FINDINGS = {
   ),
   MANIFEST_MISMATCH: error('the image is not what the manifest says: it was changed after it was burnt', BURN_AGAIN),
   NOT_IN_MANIFEST: error('the manifest does not name this image: it was put here after the burn', 'take it away'),
+  // The ledger.
+  LEDGER_MISMATCH: error(
+    'the ledger does not say of this device what the manifest says',
+    'find out in the ledger which identity the device has, and burn it again',
+  ),
 } as const satisfies Record<string, FindingKind>;
 
 /** The code of a finding; stable. */

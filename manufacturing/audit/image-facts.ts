@@ -1,6 +1,14 @@
 import { createHash } from 'node:crypto';
 import { decodeFactory, type FactoryData } from '@zerotouch/flash-image/factory';
-import { DEVICE_PARTITION, FACTORY_PARTITION, placeOf, readLayout, readNvsKeys, readPartition } from '@zerotouch/flash-image/image';
+import {
+  DEVICE_PARTITION,
+  FACTORY_PARTITION,
+  type ImageEncryption,
+  placeOf,
+  readLayout,
+  readNvsKeys,
+  readPartition,
+} from '@zerotouch/flash-image/image';
 import { findPartition, isSecureCert, type Layout, type Partition } from '@zerotouch/flash-image/layout';
 import { inspectNvs } from '@zerotouch/flash-image/nvs/read';
 import { plainValue } from '@zerotouch/flash-image/secure-cert';
@@ -35,6 +43,7 @@ export interface ImageFacts {
   factory: FactoryData | undefined;
   /** `undefined` where the partition is damaged; empty where it is erased. */
   certificates: CertificateTexts | undefined;
+  encryption: 'none' | ImageEncryption['scheme'];
   /** Whether a device has written to its own partition. */
   fielded: boolean;
   /** SHA-256 of each read-only partition, by name; lower-case hexadecimal. */
@@ -46,9 +55,10 @@ export function readFacts(file: ImageFile, tell: Tell): ImageFacts | undefined {
   const storage = memoryStorage(file.bytes);
   const layout = attempt(tell, 'IMAGE_UNREADABLE', 'image', () => readLayout(storage));
   if (layout === undefined) return undefined;
-  const keys = attempt(tell, 'IMAGE_UNREADABLE', 'NVS keys', () =>
+  const found = attempt(tell, 'IMAGE_UNREADABLE', 'NVS keys', () =>
     readNvsKeys(storage, layout, file.efuse === undefined ? {} : { efuse: file.efuse }),
-  )?.keys;
+  );
+  const keys = found?.keys;
   const factory = attempt(tell, 'FACTORY_DAMAGED', `partition ${FACTORY_PARTITION}`, () => {
     const partition = findPartition(layout, FACTORY_PARTITION);
     return decodeFactory(readPartition(storage, partition), placeOf(partition), keys);
@@ -64,7 +74,15 @@ export function readFacts(file: ImageFile, tell: Tell): ImageFacts | undefined {
     if (first !== undefined) tell('NVS_DAMAGED', first.where ?? `partition ${DEVICE_PARTITION}`, first.message);
     return true;
   });
-  return { file, layout, factory, certificates, fielded: fielded ?? false, hashes: hashesOf(storage, layout) };
+  return {
+    file,
+    layout,
+    encryption: found?.scheme ?? 'none',
+    factory,
+    certificates,
+    fielded: fielded ?? false,
+    hashes: hashesOf(storage, layout),
+  };
 }
 
 function readTexts(storage: Storage, partition: Partition, efuse: Buffer | undefined, tell: Tell): CertificateTexts | undefined {

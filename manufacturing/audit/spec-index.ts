@@ -21,7 +21,7 @@ export class SpecIndex {
   }
 
   /** Whether an image says what the spec says. */
-  check({ factory, certificates }: ImageFacts, tell: Tell): void {
+  check({ factory, certificates, encryption }: ImageFacts, tell: Tell): void {
     if (factory === undefined) return;
     const id = canonicalRegistrationId(factory.registrationId);
     const planned = this.#planned.get(id);
@@ -39,6 +39,9 @@ export class SpecIndex {
         `partition fctry, ${field}`,
         `${JSON.stringify(factory[field])}, the spec has ${JSON.stringify(expected[field])}`,
       );
+    }
+    if (encryption !== this.#spec.encryption) {
+      tell('SPEC_MISMATCH', 'image', `its encryption is ${encryption}, the spec has ${this.#spec.encryption}`);
     }
     const found = certificates?.device !== undefined ? 'x509' : factory.symmetricKey !== undefined ? 'symmetric-key' : undefined;
     const attestation: string = planned.group.attestation;

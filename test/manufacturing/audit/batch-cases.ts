@@ -6,6 +6,7 @@ import { systemEntropy } from '@zerotouch/foundation/entropy';
 import { type AuditOptions, audit, type Finding, type FindingCode } from '@zerotouch/manufacturing/audit/audit';
 import { openAuthority } from '@zerotouch/manufacturing/authority';
 import { systemFiles } from '@zerotouch/manufacturing/files';
+import { openLedger } from '@zerotouch/manufacturing/ledger/ledger';
 import { openManifestSigner } from '@zerotouch/manufacturing/manifest-signer';
 import { manifestLines } from '@zerotouch/manufacturing/manifest-write';
 import { parseSpec } from '@zerotouch/manufacturing/spec';
@@ -109,6 +110,11 @@ export async function batchCases(dir: string): Promise<Partial<Record<FindingCod
       good: changed((folder) => flip(folder, 0x10000 + 0x5000), { life: 'fielded' }),
     },
     NOT_IN_MANIFEST: against((folder) => cpSync(join(folder, 'images', 'x-000001.bin'), join(folder, 'images', 'x-000009.bin'))),
+    LEDGER_MISMATCH: against(async (folder) => {
+      const ledger = await openLedger(`sqlite:${join(folder, 'ledger.db')}`);
+      await ledger.transition('k-000003', 'scrapped', 'fell off the bench', { station: 'test' });
+      await ledger.close();
+    }),
     // Told of an image elsewhere; here of the files beside the images.
     FILE_EXPOSED: against((folder) => chmodSync(join(folder, 'ca', 'root.key'), 0o644)),
   };
