@@ -40,6 +40,7 @@ import type { Attempt } from './reasons.js';
 import { memoryStore } from './store/memory.js';
 import { sqliteStore } from './store/sqlite/sqlite.js';
 import { SERVICE_KEY, type Store } from './store/store.js';
+import { tpmWrapper } from './tpm/wrap.js';
 
 export type { CertificateUpload, EnrolmentService } from './api/dps-service.js';
 export type { HubDevice, HubService, HubTwin } from './api/hub-service.js';
@@ -164,6 +165,7 @@ async function startOver(store: Store, options: CloudOptions, settings: CloudSet
     edges,
     webhook: { timeoutMs: webhookTimeoutSeconds * 1000, ca: options.webhookCa },
     challengeSecret: await links.challengeSecret(),
+    wrapForTpm: tpmWrapper(entropy),
     behaviours,
   });
   const enrolments = new Enrolments({ store, clock, entropy, limits });

@@ -12,7 +12,7 @@ import { type Admitted, type Claim, type Ground, type Refused, sourceId, type Ve
 import type { DpsGround, DpsReply } from './dps.js';
 import { withNearestEnrolment } from './nearest-enrolment.js';
 import { readRequest } from './request.js';
-import { challengeKeys, endorsementFlaw, type TpmCredential } from './tpm.js';
+import { challengeKeys, endorsementFlaw, type TpmCredential, withEnrolledTpm } from './tpm.js';
 
 /** Who speaks, and where it reached us. */
 export interface Speaker {
@@ -219,19 +219,18 @@ export class DpsSession {
 
   async #unattested(): Promise<DpsReply | undefined> {
     if (this.#attested) return undefined;
-    const verdict = await this.#attest();
+    const verdict = await this.#attest(withEnrolledTpm(this.#claim, await this.#ground.store.individuals.get(this.#key)));
     return 'refused' in verdict ? this.#refuse(verdict.refused.error, verdict.refused.reason) : undefined;
   }
 
-  async #attest(): Promise<Verdict> {
-    const verdict = attest(this.#claim, await this.#knowledge());
+  async #attest(claim = this.#claim): Promise<Verdict> {
+    const verdict = attest(claim, await this.#knowledge(claim));
     this.#attested = 'admitted' in verdict;
     return verdict;
   }
 
-  async #knowledge(): Promise<Ground> {
+  async #knowledge({ credential } = this.#claim): Promise<Ground> {
     const { store, clock, challengeSecret } = this.#ground;
-    const { credential } = this.#claim;
     const now = clock.now();
     const [individual, groups, certificates] = await Promise.all([
       store.individuals.get(this.#key),

@@ -88,6 +88,16 @@ export function endorsementFlaw({ registrationId }: Claim, endorsementKey: Uint8
   };
 }
 
+/**
+ * A poll over HTTPS brings the token alone: where a TPM is enrolled, it stands for the key of that TPM. Pure.
+ * @returns the claim to judge
+ */
+export function withEnrolledTpm(claim: Claim, individual: Ground['individual']): Claim {
+  if (claim.credential.kind !== 'sas' || individual?.attestation.type !== 'tpm') return claim;
+  const endorsementKey = Buffer.from(individual.attestation.tpm.endorsementKey, 'base64');
+  return { ...claim, credential: { kind: 'tpm', endorsementKey, storageRootKey: undefined, token: claim.credential.token } };
+}
+
 /** Judges a claim of a TPM that answered its challenge. Pure. */
 export function attestByTpm(claim: Claim, credential: TpmCredential, ground: Ground): Verdict {
   const flaw = endorsementFlaw(claim, credential.endorsementKey, ground);

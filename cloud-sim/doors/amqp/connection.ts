@@ -10,6 +10,7 @@ import { FrameGuard, MAX_FRAME, PROTOCOL } from './guard.js';
 import { createContainer } from './library.js';
 import { Pipe } from './pipe.js';
 import { External, type Mechanism, Plain, type SaslIdentity, Unknown } from './sasl.js';
+import { Tpm } from './sasl-tpm.js';
 
 /** Sessions and links that one connection may have; bytes it may send without completing a message. */
 const MAX_SESSIONS = 4;
@@ -76,8 +77,9 @@ export class AmqpConnection implements Watched {
     if (this.#parts.clock.monotonic() >= this.#until) this.#end('nothing was heard in time');
   }
 
-  get #transport(): Transport {
-    return this.#parts.channel.webSocket ? 'amqp-ws' : 'amqp';
+  get #by(): { transport: Transport; localAddress: string | undefined } {
+    const { webSocket, tls } = this.#parts.channel;
+    return { transport: webSocket ? 'amqp-ws' : 'amqp', localAddress: tls.localAddress };
   }
 
   #hear(chunk: Buffer): void {
@@ -117,6 +119,7 @@ export class AmqpConnection implements Watched {
     if (protocol === PROTOCOL.sasl) {
       const mechanisms: Record<string, () => Mechanism> = {
         PLAIN: () => this.#judged(new Plain(this.#identity)),
+        TPM: () => this.#judged(new Tpm(this.#identity, (arrival) => this.#parts.receive.challenge(arrival, this.#by))),
         EXTERNAL: () => this.#judged(new External(() => presentedCertificate(channel.tls) !== undefined)),
       };
       // Asked for a mechanism it does not know, the library would leave the connection open.
@@ -188,13 +191,12 @@ export class AmqpConnection implements Watched {
       link.close({ condition: 'amqp:not-allowed', description: 'another link has another address' });
       return;
     }
-    this.#service ??= this.#parts.receive({
+    this.#service ??= this.#parts.receive.attach({
       address: this.#address,
       apiVersion: typeof version === 'string' ? version : undefined,
       identity: this.#identity,
       certificate: presentedCertificate(this.#parts.channel.tls),
-      transport: this.#transport,
-      localAddress: this.#parts.channel.tls.localAddress,
+      ...this.#by,
     });
     if (!incoming) this.#sender = link as Sender;
     this.#enqueue(async (service) => {

@@ -20,6 +20,8 @@ export interface SaslIdentity {
   userName?: string;
   /** A SAS token in due form; whether it is good is judged at register. */
   password?: string;
+  /** Public areas of a device that attests by its TPM; the password then answers its challenge. */
+  tpm?: { endorsementKey: Uint8Array; storageRootKey: Uint8Array };
 }
 
 /** SASL PLAIN (RFC 4616): user name `{idScope}/registrations/{registrationId}`, password a SAS token. */
@@ -61,7 +63,8 @@ export class Unknown implements Mechanism {
   }
 }
 
-function isToken(text: string): boolean {
+/** Whether a text has the form of a SAS token. */
+export function isToken(text: string): boolean {
   try {
     parseSas(text);
     return true;

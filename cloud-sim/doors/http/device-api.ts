@@ -32,7 +32,7 @@ interface Resource {
   ask(session: DpsSession, body: Buffer): Promise<DpsReply>;
 }
 
-/** The device API of DPS over HTTPS: register, status of an operation. Source: DPS device API (TypeSpec). */
+/** The device API of DPS over HTTPS: register, status of an operation, status of a registration. Source: DPS device API (TypeSpec). */
 export function deviceApi({ dps, clock, entropy, log }: DeviceApiParts): HttpHandler {
   return (request, response) => {
     const target = readTarget(request);
@@ -62,6 +62,7 @@ export function deviceApi({ dps, clock, entropy, log }: DeviceApiParts): HttpHan
     const { socket } = request;
     const certificate = socket instanceof TLSSocket ? presentedCertificate(socket) : undefined;
     const password = request.headers.authorization;
+    const tpm = resource.method === 'GET' ? undefined : tpmIn(body);
     const opened = await dps.open(
       {
         transport: 'http',
@@ -72,6 +73,7 @@ export function deviceApi({ dps, clock, entropy, log }: DeviceApiParts): HttpHan
         password,
         certificate,
         localAddress: socket.localAddress,
+        ...(tpm === undefined ? {} : { tpm }),
       },
       ({ rule }) => wireOf(formalRefusal(rule)),
     );
@@ -106,6 +108,7 @@ function resourceOf({ registrationId, rest: [verb = '', id = '', ...more] }: Tar
   if (registrationId === '' || more.length > 0) return undefined;
   if (verb.toLowerCase() === 'register' && id === '') return { method: 'PUT', ask: (session, body) => session.register(body) };
   if (verb.toLowerCase() === 'operations' && id !== '') return { method: 'GET', ask: (session) => session.operation(id) };
+  if (verb === '') return { method: 'POST', ask: (session) => session.lookUp() };
   return undefined;
 }
 
@@ -117,4 +120,24 @@ function operationUrl({ headers }: IncomingMessage, { idScope, registrationId, a
 // Without a type, what comes is taken for what is expected.
 function isJson(contentType: string | undefined): boolean {
   return contentType === undefined || /^application\/([\w.-]+\+)?json\s*(;|$)/i.test(contentType);
+}
+
+/** The public areas of a TPM in the body of a request; whether the body is as it must be is for DPS to judge. */
+function tpmIn(body: Buffer): { endorsementKey: Uint8Array; storageRootKey?: Uint8Array } | undefined {
+  const { tpm } = parsed(body) as { tpm?: { endorsementKey?: unknown; storageRootKey?: unknown } | null };
+  if (typeof tpm?.endorsementKey !== 'string') return undefined;
+  const endorsementKey = Buffer.from(tpm.endorsementKey, 'base64');
+  const { storageRootKey } = tpm;
+  return typeof storageRootKey === 'string'
+    ? { endorsementKey, storageRootKey: Buffer.from(storageRootKey, 'base64') }
+    : { endorsementKey };
+}
+
+function parsed(body: Buffer): object {
+  try {
+    const value: unknown = JSON.parse(body.toString('utf8'));
+    return typeof value === 'object' && value !== null ? value : {};
+  } catch {
+    return {};
+  }
 }

@@ -106,9 +106,14 @@ function transportTo(cloud: Cloud, name: TransportName): unknown {
       return new Http(base as never);
     }
     default: {
-      const transport = new (name === 'amqp' ? Amqp : AmqpWs)();
-      transport.setTransportOptions({ webSocketAgent: name === 'amqp' ? undefined : agent } as never);
-      transport.setAuthentication({ ca: cloud.ca } as never);
+      const base = baseOf('azure-iot-provisioning-device-amqp', 'azure-iot-amqp-base', 'Amqp', true) as unknown as AmqpBase;
+      const connectAsIs = base.connect.bind(base);
+      // A TPM's connection takes no TLS options of its own.
+      base.connect = (config, done) => {
+        const { sslOptions } = config;
+        connectAsIs({ ...config, sslOptions: { ...sslOptions, ca: cloud.ca, ...(name === 'amqp' ? {} : { agent }) } }, done);
+      };
+      const transport = new (name === 'amqp' ? Amqp : AmqpWs)(base as never);
       transport.on('error', () => {});
       return transport;
     }
@@ -119,15 +124,19 @@ function amqpPort(cloud: Cloud): number {
   return (cloud.dps as { amqpPort?: number }).amqpPort ?? 0;
 }
 
+interface AmqpBase {
+  connect(config: { sslOptions?: object }, done: unknown): void;
+}
+
 interface Base {
   setOptions(options: object): void;
 }
 
 // Each transport must get the base of its own copy of the package.
-function baseOf(transport: string, packageName: string, className: string): Base {
+function baseOf(transport: string, packageName: string, className: string, ...args: unknown[]): Base {
   const here = createRequire(import.meta.url);
-  const classes = createRequire(here.resolve(transport))(packageName) as Record<string, new () => Base>;
+  const classes = createRequire(here.resolve(transport))(packageName) as Record<string, new (...args: unknown[]) => Base>;
   const found = classes[className];
   if (found === undefined) throw new Error(`${packageName} has no ${className}`);
-  return new found();
+  return new found(...args);
 }

@@ -32,6 +32,7 @@ t.test('register and poll, as they are on the wire', async (t) => {
   const cloud = await enrolled(await cloudFor(t, { retryAfterSeconds: 1.5 }));
   const headers = { authorization: token(cloud, 'dev-1'), 'content-type': 'application/json; charset=utf-8' };
   const body = JSON.stringify({ registrationId: 'dev-1' });
+  t.match(await call(cloud, 'POST', '/registrations/dev-1', { headers, body }), { status: 404, body: { errorCode: 404201 } });
   const started = await call(cloud, 'PUT', '/registrations/dev-1/register', { headers, body });
   t.match(started, {
     status: 202,
@@ -48,6 +49,10 @@ t.test('register and poll, as they are on the wire', async (t) => {
   const finished = await call(cloud, 'GET', `/registrations/dev-1/operations/${started.body.operationId}`, { headers });
   t.match(finished, { status: 200, body: { status: 'assigned', registrationState: { deviceId: 'dev-1', status: 'assigned' } } });
   t.equal(finished.headers['retry-after'], undefined);
+  t.match(await call(cloud, 'POST', '/registrations/dev-1', { headers, body }), {
+    status: 200,
+    body: { status: 'assigned', deviceId: 'dev-1' },
+  });
   t.match(await call(cloud, 'PUT', '/Registrations/DEV-1/REGISTER', { headers }), { status: 202 }, 'case does not matter, nor a body');
 });
 
