@@ -39,6 +39,7 @@ import { type CloudOptions, type CloudSettings, cloudSettings } from './options.
 import type { Attempt } from './reasons.js';
 import { memoryStore } from './store/memory.js';
 import { sqliteStore } from './store/sqlite/sqlite.js';
+import { type CloudState, exportState, importState } from './store/state.js';
 import { SERVICE_KEY, type Store } from './store/store.js';
 import { tpmWrapper } from './tpm/wrap.js';
 
@@ -69,6 +70,7 @@ export { azureLimits } from './limits.js';
 export type { HubAddress } from './linked-hubs.js';
 export type { CloudOptions, HubSpec } from './options.js';
 export type { Attempt, Reason } from './reasons.js';
+export type { CloudState } from './store/state.js';
 
 /** A running local Azure. */
 export interface Cloud extends AsyncDisposable {
@@ -106,6 +108,11 @@ export interface Cloud extends AsyncDisposable {
   attempts(registrationId: string): Promise<Attempt[]>;
   /** @throws CloudFault UNKNOWN_HUB */
   hub(host: string): HubService;
+  /**
+   * Everything that this cloud knows, but the attempts, as JSON for `startCloud({ state })`: that cloud has the same CA, keys and devices. It
+   * holds secrets.
+   */
+  exportState(): Promise<CloudState>;
   /** Plugs a behaviour in, for a test of yours; what it returns plugs it out when it is disposed of. */
   use(behaviour: Behaviour): Disposable;
   /** Ends every connection and stops listening; resolves when all is closed. May be called again. */
@@ -114,12 +121,13 @@ export interface Cloud extends AsyncDisposable {
 
 /**
  * Starts a local Azure for devices: DPS and IoT hubs behind one TLS listener.
- * @throws CloudFault BAD_OPTIONS, PORT_IN_USE, STORE_UNUSABLE, STORE_VERSION
+ * @throws CloudFault BAD_OPTIONS, PORT_IN_USE, STORE_UNUSABLE, STORE_VERSION, STATE_INVALID
  */
 export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
   const settings = cloudSettings(options);
   const store = settings.data === undefined ? memoryStore() : await sqliteStore(settings.data);
   try {
+    if (options.state !== undefined) await importState(store, options.state);
     return await startOver(store, options, settings);
   } catch (error) {
     await store.close();
@@ -139,7 +147,6 @@ async function startOver(store: Store, options: CloudOptions, settings: CloudSet
     retryAfterSeconds,
     connectTimeoutSeconds,
     webhookTimeoutSeconds,
-    data,
   } = settings;
   const limits = limitValues(options.limits);
   const edges = edgesOf(options.regions);
@@ -174,7 +181,7 @@ async function startOver(store: Store, options: CloudOptions, settings: CloudSet
   const identity = await makeServerIdentity(
     [GLOBAL_DPS_HOST, '*.azure-devices-provisioning.net', '*.azure-devices.net', ...hubs.keys(), 'localhost'],
     edges.keys(),
-    data === undefined ? undefined : await keptAuthority(store),
+    await keptAuthority(store),
   );
   const receive = mqttReceptionist({ dps, hubs, journal });
   const sweep = new Sweep(clock);
@@ -251,13 +258,14 @@ async function startOver(store: Store, options: CloudOptions, settings: CloudSet
         expected: `one of ${[...hubs.keys()].join(', ')}`,
       });
     },
+    exportState: () => exportState(store),
     use: (behaviour) => behaviours.use(behaviour),
     close,
     [Symbol.asyncDispose]: close,
   };
 }
 
-/** The CA of a durable cloud: its devices trust it again after a restart. */
+/** The CA of a cloud: its devices trust it again after a restart. */
 async function keptAuthority({ authority }: Store): Promise<ServerAuthority> {
   const fresh = (await authority.get(SERVICE_KEY)) ?? (await makeServerAuthority());
   return authority.update(SERVICE_KEY, (current) => current ?? fresh);

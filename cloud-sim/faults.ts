@@ -20,6 +20,7 @@ export type CloudFaultCode =
   | 'ENROLMENT_EXISTS'
   | 'STORE_UNUSABLE'
   | 'STORE_VERSION'
+  | 'STATE_INVALID'
   | 'ETAG_MISMATCH'
   | 'TWIN_LIMIT'
   | 'PORT_IN_USE'

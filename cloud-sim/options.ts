@@ -9,6 +9,7 @@ import { dpsChoices } from './choices.js';
 import type { Latencies } from './dps/latency.js';
 import { CloudFault } from './faults.js';
 import { type LimitOption, limitSchema } from './limits.js';
+import type { CloudState } from './store/state.js';
 
 /** An IoT hub that the cloud runs. */
 export interface HubSpec {
@@ -41,6 +42,8 @@ export interface CloudOptions {
   behaviours?: readonly Behaviour[];
   /** Folder that everything is kept in, made when it is missing; what was answered survives the process. Default: memory only. */
   data?: string;
+  /** What `exportState` of another cloud gave, to begin with; only where there are no data yet. */
+  state?: CloudState;
   /** Shared access policies of the DPS service API besides `provisioningserviceowner`, which every DPS has. */
   policies?: readonly ServicePolicy[];
   /** What DPS tells a device to wait before it asks again, seconds; fractions and 0 are allowed. Default 3, as real DPS is seen to send. */

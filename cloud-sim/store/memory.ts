@@ -121,7 +121,11 @@ class MemoryTable<T> implements Table<T> {
       if (found.length > limit) break;
     }
     const shown = found.slice(0, limit);
-    return { records: shown.map(({ record }) => record), next: found.length > limit ? shown.at(-1)?.key : undefined };
+    return {
+      keys: shown.map(({ key }) => key),
+      records: shown.map(({ record }) => record),
+      next: found.length > limit ? shown.at(-1)?.key : undefined,
+    };
   }
 
   async count(prefix = ''): Promise<number> {

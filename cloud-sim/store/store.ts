@@ -39,6 +39,8 @@ export interface PageRequest {
 
 /** Some records, and the key to go on after; none when these were the last. */
 export interface Page<T> {
+  /** Of the records, in the same order. */
+  keys: string[];
   records: T[];
   next: string | undefined;
 }
@@ -182,7 +184,7 @@ export interface Store {
   readonly links: Table<LinkRecord>;
   /** One record, under {@link SERVICE_KEY}. */
   readonly service: Table<ServiceRecord>;
-  /** One record, under {@link SERVICE_KEY}; only a durable cloud keeps it. */
+  /** One record, under {@link SERVICE_KEY}. */
   readonly authority: Table<AuthorityRecord>;
   /** By {@link deviceKey}. */
   readonly devices: Table<DeviceRecord>;

@@ -85,7 +85,11 @@ export class SqliteTable<T> implements Table<T> {
         group === undefined ? this.#sql.page.all(after, limit + 1) : this.#sql.pageOfGroup.all(group, after, limit + 1)
       ) as Row[];
       const shown = rows.slice(0, limit);
-      return { records: shown.map(({ value }) => JSON.parse(value) as T), next: rows.length > limit ? shown.at(-1)?.key : undefined };
+      return {
+        keys: shown.map(({ key }) => key),
+        records: shown.map(({ value }) => JSON.parse(value) as T),
+        next: rows.length > limit ? shown.at(-1)?.key : undefined,
+      };
     });
   }
 

@@ -61,10 +61,11 @@ export function storeContract(t: Test, open: (t: Test) => Promise<Store>): void 
     t.equal(await certificates.count(), 6);
     t.equal(await certificates.count('b/'), 3);
     const first = await certificates.page({ limit: 4 });
+    t.strictSame(first.keys, names(first.records));
     t.strictSame([names(first.records), first.next], [['a/1', 'b', 'b/1', 'b/10'], 'b/10']);
     const last = await certificates.page({ limit: 2, after: first.next });
     t.strictSame([names(last.records), last.next], [['b/2', 'c'], undefined]);
-    t.strictSame(await certificates.page({ limit: 2, after: 'c' }), { records: [], next: undefined });
+    t.strictSame(await certificates.page({ limit: 2, after: 'c' }), { keys: [], records: [], next: undefined });
   });
 
   t.test('registrations are paged by group', async (t) => {
@@ -78,7 +79,7 @@ export function storeContract(t: Test, open: (t: Test) => Promise<Store>): void 
       (await registrations.page({ limit: 3, group: 'g', after: page.next })).records.map(({ operationId }) => operationId),
       ['o-d7'],
     );
-    t.strictSame(await registrations.page({ limit: 3, group: 'none' }), { records: [], next: undefined });
+    t.strictSame(await registrations.page({ limit: 3, group: 'none' }), { keys: [], records: [], next: undefined });
   });
 
   t.test('what is written together is kept together', async (t) => {

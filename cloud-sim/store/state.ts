@@ -1,0 +1,92 @@
+import { z } from 'zod';
+import { CloudFault } from '../faults.js';
+import type { Store, Table, Tables } from './store.js';
+
+/** Version of {@link CloudState}. */
+export const STATE_VERSION = 1;
+
+/** Records read at a time. */
+const PAGE = 1000;
+
+/** Everything a cloud knows but its log, as JSON: each table's records by key. It holds keys of devices, hubs and the CA: a secret. */
+export interface CloudState {
+  zerotouch: 'cloud';
+  version: typeof STATE_VERSION;
+  tables: Record<keyof Tables, Record<string, unknown>>;
+}
+
+const record = z.record(z.string().min(1), z.looseObject({}));
+const tables = {
+  individuals: record,
+  groups: record,
+  certificates: record,
+  registrations: record,
+  policies: record,
+  hubs: record,
+  links: record,
+  service: record,
+  authority: record,
+  devices: record,
+  twins: record,
+} satisfies Record<keyof Tables, typeof record>;
+const head = z.looseObject({ zerotouch: z.literal('cloud'), version: z.number() });
+const schema = z.strictObject({ zerotouch: z.literal('cloud'), version: z.literal(STATE_VERSION), tables: z.strictObject(tables) });
+
+/** Everything in a store. */
+export function exportState(store: Store): Promise<CloudState> {
+  // Together: no write comes between two tables.
+  return store.together(async (all) => {
+    const read = await Promise.all(Object.keys(tables).map(async (name) => [name, await recordsOf(all[name as keyof Tables])]));
+    return structuredClone({ zerotouch: 'cloud', version: STATE_VERSION, tables: Object.fromEntries(read) as CloudState['tables'] });
+  });
+}
+
+/**
+ * Fills an empty store with an exported state: all of it, or nothing.
+ * @throws CloudFault STATE_INVALID, STORE_VERSION, STORE_UNUSABLE when the store is not empty
+ */
+export async function importState(store: Store, input: unknown): Promise<void> {
+  const state = parseState(input);
+  await store.together(async (all) => {
+    for (const name of Object.keys(tables) as (keyof Tables)[]) {
+      // What is there is of the same kind: it was checked to be a record, and was exported from such a table.
+      const table = all[name] as unknown as Table<unknown>;
+      if ((await table.count()) > 0) {
+        throw new CloudFault('STORE_UNUSABLE', 'a state can only be taken by a cloud that has none', {
+          where: `table ${name}`,
+          remedy: 'name a new folder, or leave the state out',
+        });
+      }
+      for (const [key, value] of Object.entries(state.tables[name])) await table.update(key, () => value);
+    }
+  });
+}
+
+async function recordsOf(table: Pick<Table<unknown>, 'page'>): Promise<Record<string, unknown>> {
+  const found: [string, unknown][] = [];
+  let after: string | undefined;
+  do {
+    const { keys, records, next } = await table.page({ limit: PAGE, after });
+    found.push(...keys.map((key, index): [string, unknown] => [key, records[index]]));
+    after = next;
+  } while (after !== undefined);
+  return Object.fromEntries(found);
+}
+
+function parseState(input: unknown): CloudState {
+  const read = head.safeParse(input);
+  if (read.success && read.data.version !== STATE_VERSION) {
+    throw new CloudFault('STORE_VERSION', 'the state is of another version', {
+      where: 'state > version',
+      seen: read.data.version,
+      expected: `version ${STATE_VERSION}`,
+    });
+  }
+  const result = schema.safeParse(input);
+  if (result.success) return result.data as CloudState;
+  const issue = result.error.issues[0];
+  throw new CloudFault('STATE_INVALID', issue?.message ?? 'the state is invalid', {
+    where: ['state', ...(issue?.path.slice(0, 2).map(String) ?? [])].join(' > '),
+    expected: 'what the export of a local cloud gave',
+  });
+}

@@ -1,0 +1,42 @@
+import { type CloudState, startCloud } from '@zerotouch/cloud-sim/cloud';
+import t from 'tap';
+import { cloudFor, derived, key, keyGroup } from '../clouds.js';
+import { register, signIn } from '../official-clients.js';
+
+const proof = { key: derived(key('g'), 'dev-1') };
+
+t.test('a whole cloud goes out as JSON and comes in again, in memory and in a folder', async (t) => {
+  const first = await cloudFor(t);
+  await keyGroup(first, 'g', key('g'));
+  const { assignedHub } = await register(first, 'dev-1', proof);
+  await first.hub(assignedHub).updateDesired('dev-1', { interval: 9 });
+  const state = JSON.parse(JSON.stringify(await first.exportState())) as CloudState;
+  for (const options of [{ state }, { state, data: t.testdir() }]) {
+    const cloud = await cloudFor(t, options);
+    t.equal(cloud.ca, first.ca);
+    t.strictSame(cloud.hubs, first.hubs);
+    t.match(await cloud.registrations(), [{ registrationId: 'dev-1', assignedHub }]);
+    t.match(await cloud.hub(assignedHub).twin('dev-1'), { properties: { desired: { interval: 9 } } });
+    await (await signIn(cloud, assignedHub, 'dev-1', proof)).close();
+    t.strictSame(await cloud.exportState(), await first.exportState());
+  }
+});
+
+t.test('what is no state is refused, and so is one where there are data', async (t) => {
+  const data = t.testdir();
+  const first = await startCloud({ data });
+  const state = await first.exportState();
+  await first.close();
+  await t.rejects(startCloud({ data, state }), { code: 'STORE_UNUSABLE', message: /only be taken by a cloud that has none/ });
+  await t.rejects(startCloud({ state: { ...state, version: 2 } as never }), { code: 'STORE_VERSION', seen: 2 });
+  await t.rejects(startCloud({ state: {} as never }), { code: 'STATE_INVALID' });
+  await t.rejects(startCloud({ state: { ...state, tables: { ...state.tables, more: {} } } as never }), {
+    code: 'STATE_INVALID',
+    where: 'state > tables',
+  });
+  await t.rejects(startCloud({ state: { ...state, tables: { ...state.tables, hubs: { h: 1 } } } as never }), {
+    code: 'STATE_INVALID',
+    where: 'state > tables > hubs',
+  });
+  await cloudFor(t, { data });
+});
