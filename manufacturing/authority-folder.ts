@@ -4,6 +4,7 @@ import type { Clock } from '@zerotouch/foundation/clock';
 import { type Issuer, issuerOf } from './certificates.js';
 import { ManufacturingFault } from './faults.js';
 import { type Files, finishPair } from './files.js';
+import { InputFault } from './input-faults.js';
 import { algorithmOf } from './signer.js';
 
 /** Where an authority is kept, and what it must be good for. */
@@ -14,13 +15,18 @@ export interface AuthorityFolder {
   until: Date;
   clock: Clock;
   files: Files;
+  /** Of the keys; without it they are plain. Secret. */
+  passphrase?: string | undefined;
 }
 
 /**
  * The certificate and the key of one issuer, `STEM.pem` and `STEM.key`, checked by themselves; `undefined` where neither is there.
- * @throws ManufacturingFault AUTHORITY_INCOMPLETE, AUTHORITY_INVALID, AUTHORITY_EXPIRED, AUTHORITY_TOO_SHORT
+ * @throws ManufacturingFault AUTHORITY_INCOMPLETE, AUTHORITY_INVALID, AUTHORITY_EXPIRED, AUTHORITY_TOO_SHORT; InputFault PASSPHRASE
  */
-export async function readIssuer({ directory, files, clock, until }: AuthorityFolder, stem: string): Promise<Issuer | undefined> {
+export async function readIssuer(
+  { directory, files, clock, until, passphrase }: AuthorityFolder,
+  stem: string,
+): Promise<Issuer | undefined> {
   const paths = { certificate: join(directory, `${stem}.pem`), key: join(directory, `${stem}.key`) };
   await finishPair(files, paths.key, paths.certificate);
   const [pem, keyPem] = await Promise.all([files.read(paths.certificate), files.read(paths.key)]);
@@ -34,11 +40,33 @@ export async function readIssuer({ directory, files, clock, until }: AuthorityFo
     });
   }
   const certificate = parse(paths.certificate, 'a certificate in PEM', () => new X509Certificate(pem));
-  const key = parse(paths.key, 'a private key in PEM, without passphrase', () => createPrivateKey(keyPem));
+  const key = readKey(paths.key, keyPem.toString('latin1'), passphrase);
   checkAuthority(certificate, key, paths);
   checkDates(certificate, paths.certificate, clock, until);
   // Text around the PEM, or further certificates, stay out of what is handed on.
   return issuerOf(certificate.toString(), key);
+}
+
+function readKey(path: string, pem: string, passphrase: string | undefined): KeyObject {
+  // The two forms of an encrypted PEM: PKCS #8, and the older one with its headers.
+  const encrypted = pem.includes('-----BEGIN ENCRYPTED PRIVATE KEY-----') || pem.includes('Proc-Type: 4,ENCRYPTED');
+  if (encrypted !== (passphrase !== undefined)) {
+    throw new InputFault('PASSPHRASE', encrypted ? 'the key has a passphrase, and none was given' : 'the key has no passphrase', {
+      where: path,
+      expected: encrypted ? 'authority.passphrase in the spec' : 'a key that is encrypted with authority.passphrase',
+      remedy: encrypted ? 'say where it is: env:NAME, @FILE or -' : 'encrypt it: openssl pkcs8 -topk8 -v2 aes-256-cbc',
+    });
+  }
+  if (passphrase === undefined) return parse(path, 'a private key in PEM', () => createPrivateKey(pem));
+  try {
+    return createPrivateKey({ key: pem, passphrase });
+  } catch {
+    // Without the cause: what a parser says of a passphrase stays with it.
+    throw new InputFault('PASSPHRASE', 'the key does not open with this passphrase', {
+      where: path,
+      expected: 'the passphrase it was written with',
+    });
+  }
 }
 
 function parse<T>(path: string, expected: string, read: () => T): T {

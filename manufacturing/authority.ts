@@ -18,6 +18,7 @@ import {
   type Validity,
 } from './certificates.js';
 import { MODE, writePairDurably } from './files.js';
+import { InputFault } from './input-faults.js';
 import { LINE_DAYS } from './spec-schema.js';
 
 /** Days a root is good for: twenty years. */
@@ -91,8 +92,25 @@ export async function openAuthority(request: AuthorityRequest): Promise<Authorit
  * The root with its proof of possession: a certificate for a verification code, signed by the root's key.
  * Source: iot-dps/how-to-verify-certificates.
  */
-export async function proveRoot({ root }: Authority, { clock, entropy }: { clock: Clock; entropy: Entropy }): Promise<ProvedCertificate> {
-  const code = entropy.bytes(24).toString('hex').toUpperCase();
+export async function proveRoot({ root }: Authority, time: { clock: Clock; entropy: Entropy }): Promise<ProvedCertificate> {
+  return proveWithCode(root, time.entropy.bytes(24).toString('hex').toUpperCase(), time);
+}
+
+/**
+ * The proof of possession of a CA for a verification code that somebody else drew: Azure shows one for each certificate that is uploaded.
+ * @throws InputFault PROOF_CODE where the code cannot be a common name
+ */
+export async function proveWithCode(
+  root: Issuer,
+  code: string,
+  { clock, entropy }: { clock: Clock; entropy: Entropy },
+): Promise<ProvedCertificate> {
+  if (!/^[\x21-\x7e]{1,64}$/.test(code)) {
+    throw new InputFault('PROOF_CODE', 'this is not a verification code', {
+      seen: `${code.length} characters`,
+      expected: '1 to 64 letters and digits',
+    });
+  }
   const serialNumber = drawSerialNumber(entropy);
   const { publicKey } = await makeKeyPair();
   const validity = validityFrom(clock, ROOT_DAYS, root.certificate);
@@ -126,11 +144,17 @@ async function makeLine(request: AuthorityRequest, root: Issuer, name: string, m
   return save(request, fileStem(name), pem, privateKey, made);
 }
 
-async function save({ directory, files }: AuthorityRequest, stem: string, pem: string, key: KeyObject, made: string[]): Promise<Issuer> {
+async function save(
+  { directory, files, passphrase }: AuthorityRequest,
+  stem: string,
+  pem: string,
+  key: KeyObject,
+  made: string[],
+): Promise<Issuer> {
   const paths = { key: join(directory, `${stem}.key`), certificate: join(directory, `${stem}.pem`) };
   await writePairDurably(
     files,
-    { path: paths.key, bytes: privateKeyPem(key), mode: MODE.secret },
+    { path: paths.key, bytes: privateKeyPem(key, passphrase), mode: MODE.secret },
     { path: paths.certificate, bytes: pem, mode: MODE.open },
   );
   made.push(paths.key, paths.certificate);

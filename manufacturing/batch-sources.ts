@@ -33,6 +33,8 @@ export interface SourcesRequest {
   clock: Clock;
   entropy: Entropy;
   files: Files;
+  /** Of the CA keys, where the spec asks for one. Secret. */
+  passphrase?: string | undefined;
 }
 
 /**
@@ -100,13 +102,13 @@ export function authorityFolder({ authority }: BatchSpec, out: string): string {
   return authority === undefined ? join(out, 'ca') : resolve(authority.directory);
 }
 
-async function openAuthorityOf({ spec, out, clock, entropy, files }: SourcesRequest): Promise<Authority | undefined> {
+async function openAuthorityOf({ spec, out, clock, entropy, files, passphrase }: SourcesRequest): Promise<Authority | undefined> {
   const certified = spec.groups.filter((group) => group.attestation === 'x509');
   if (certified.length === 0) return undefined;
   const until = validityFrom(clock, Math.max(...certified.map(leafDays))).notAfter;
   const lines = [...new Set(certified.map((group) => lineName(group.enrolmentGroup)))];
   const directory = authorityFolder(spec, out);
-  return usable(directory, () => openAuthority({ directory, batch: spec.batch, lines, until, clock, entropy, files }));
+  return usable(directory, () => openAuthority({ directory, batch: spec.batch, lines, until, clock, entropy, files, passphrase }));
 }
 
 function sourceOf(
@@ -117,7 +119,8 @@ function sourceOf(
 ): CredentialSource {
   const line = group.attestation === 'x509' ? authority?.lines.get(lineName(group.enrolmentGroup)) : undefined;
   if (authority !== undefined && line !== undefined) {
-    return { kind: 'line', line, rootPem: authority.root.pem, validity: validityFrom(clock, leafDays(group), line.certificate) };
+    const validity = validityFrom(clock, leafDays(group), line.certificate);
+    return { kind: 'line', line, rootPem: authority.root.pem, validity, ...(group.key === undefined ? {} : { key: group.key }) };
   }
   return group.enrolment === 'individual' ? { kind: 'own-keys' } : { kind: 'group-keys', keys: earlier ?? drawKeys(entropy) };
 }

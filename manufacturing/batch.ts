@@ -12,6 +12,7 @@ import { type Documents, writeEnrolments, writeManifest } from './documents.js';
 import { ManufacturingFault } from './faults.js';
 import { type Files, systemFiles } from './files.js';
 import { openFlash } from './flash.js';
+import { InputFault } from './input-faults.js';
 import { type Author, LEDGER_FILE, type Ledger, openLedger, type PlannedRow } from './ledger/ledger.js';
 import { type Processes, systemProcesses } from './ledger/sessions.js';
 import type { StationBook } from './ledger/station-book.js';
@@ -42,6 +43,8 @@ export interface BurnOptions {
   files?: Files;
   /** Where devices are recorded; without it, `ledger.db` in the folder of the batch. */
   ledger?: Ledger;
+  /** Passphrase of the CA keys, where the spec says `authority.passphrase`. Secret. */
+  passphrase?: string;
   /** Goes on with a batch that was begun, here or beside other stations; begins it where nobody did. */
   resume?: boolean;
   /** Who burns: the host's name unless given. */
@@ -84,7 +87,7 @@ export async function burnBatch(spec: BatchSpec, options: BurnOptions): Promise<
   const plan = planBatch(spec);
   if (!resume) await refuseOccupied(files, out);
   const flash = await openFlash(spec, files);
-  const request = { spec, out, clock, entropy, files };
+  const request = { spec, out, clock, entropy, files, passphrase: passphraseFor(spec, options) };
   await checkAuthority(request);
   await prepareOut(files, out);
   const ledger = options.ledger ?? (await usable(out, () => openLedger(`sqlite:${join(out, LEDGER_FILE)}`, { clock, files })));
@@ -167,6 +170,14 @@ function* rowsOf(spec: BatchSpec): Generator<PlannedRow> {
 }
 
 /** Opens the sources; of several stations one makes them, and the others find them made. */
+function passphraseFor({ authority }: BatchSpec, { passphrase }: BurnOptions): string | undefined {
+  if (authority?.passphrase === undefined || passphrase !== undefined) return passphrase;
+  throw new InputFault('PASSPHRASE', 'the spec wants CA keys with a passphrase, and none was given', {
+    where: 'authority.passphrase',
+    expected: `the passphrase that ${authority.passphrase} holds`,
+  });
+}
+
 async function prepare(book: StationBook, ledger: Ledger, request: SourcesRequest): Promise<BatchSources> {
   const { spec, out, clock, files } = request;
   for (;;) {

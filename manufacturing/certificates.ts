@@ -15,12 +15,10 @@ import {
 } from '@peculiar/x509';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import { certificatePem, joinCertificate, signedPartsOf } from './der.js';
+import type { KeyKind } from './key-kinds.js';
 import { keySigner, libraryAlgorithms, type Signer, standIn } from './signer.js';
 
-/** Kinds of device keys: P-256, P-384, RSA of 2048 bits. */
-export const keyKinds = ['p256', 'p384', 'rsa2048'] as const;
-/** Kind of a device key. */
-export type KeyKind = (typeof keyKinds)[number];
+export type { KeyKind } from './key-kinds.js';
 
 /** From when to when a certificate is good; whole seconds. */
 export interface Validity {
@@ -66,9 +64,10 @@ export async function makeKeyPair(kind: KeyKind = 'p256'): Promise<KeyPair> {
   return await promisify(generateKeyPair)('ec', { namedCurve: kind === 'p256' ? 'P-256' : 'P-384' });
 }
 
-/** A private key as PEM (PKCS #8). Secret. */
-export function privateKeyPem(key: KeyObject): string {
-  return key.export({ type: 'pkcs8', format: 'pem' }).toString();
+/** A private key as PEM (PKCS #8), encrypted (AES-256) where there is a passphrase. Secret. */
+export function privateKeyPem(key: KeyObject, passphrase?: string): string {
+  const encryption = passphrase === undefined ? {} : { cipher: 'aes-256-cbc', passphrase };
+  return key.export({ type: 'pkcs8', format: 'pem', ...encryption }).toString();
 }
 
 /** SubjectPublicKeyInfo, DER. */

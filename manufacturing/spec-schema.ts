@@ -1,6 +1,7 @@
 import { GLOBAL_DPS_HOST, isIdScope, LOCAL_ID_SCOPE } from '@zerotouch/azure-wire/ids';
 import { type ChipName, chipNames, chips, DEFAULT_CHIP } from '@zerotouch/flash-image/chip';
 import { z } from 'zod';
+import { keyKinds } from './key-kinds.js';
 
 /** Days a device certificate is good for unless the spec says otherwise: ten years. */
 export const DEFAULT_LEAF_DAYS = 3650;
@@ -67,6 +68,7 @@ const group = z
       })
       .optional()
       .describe('How long the device certificates are good for; only with attestation x509.'),
+    key: z.enum(keyKinds).optional().describe('Kind of the key of each device; only with attestation x509, p256 unless given.'),
     initialTwin: initialTwin.optional(),
     allocationPolicy: z
       .enum(['hashed', 'geoLatency', 'static'])
@@ -81,6 +83,7 @@ const group = z
     if (value.enrolment === 'individual' && value.enrolmentGroup !== undefined)
       problem('enrolmentGroup', 'no enrolmentGroup beside enrolment: individual');
     if (value.attestation !== 'x509' && value.validity !== undefined) problem('validity', 'validity only beside attestation: x509');
+    if (value.attestation !== 'x509' && value.key !== undefined) problem('key', 'key only beside attestation: x509');
     if (value.allocationPolicy === 'static' && value.iotHubs?.length !== 1)
       problem('iotHubs', 'exactly one hub beside allocationPolicy: static');
   })
@@ -134,6 +137,13 @@ export const batchSpecSchema = z
           .string()
           .min(1)
           .describe('Folder of the root and line certificates and keys, relative to the spec; made at first use.'),
+        passphrase: z
+          .string()
+          .regex(/^(?:env:.+|@.+|-)$/, 'env:NAME, @FILE or - (stdin)')
+          .optional()
+          .describe(
+            'Where the passphrase of the CA keys is read from: env:NAME, @FILE or - (stdin). The keys are written encrypted with it.',
+          ),
       })
       .optional()
       .describe('Where the certificate authority is kept, so that several batches share a root; without it, in ca/ of the output folder.'),

@@ -75,7 +75,9 @@ async function burn(path: string, flags: BurnFlags, job: Job): Promise<ExitCode>
   const { out, resume = false } = flags;
   const author = { station: flags.station ?? hostname(), ...(flags.operator === undefined ? {} : { operator: flags.operator }) };
   const ledger = flags.ledger === undefined ? undefined : await openNamedLedger(flags.ledger);
-  const base = { out, resume, author, clock: systemClock, entropy: systemEntropy, onProgress, signal: job.signal };
+  const reference = spec.authority?.passphrase;
+  const passphrase = reference === undefined ? {} : { passphrase: await readSecret(reference, 'authority.passphrase') };
+  const base = { ...passphrase, out, resume, author, clock: systemClock, entropy: systemEntropy, onProgress, signal: job.signal };
   const summary = await burnBatch(spec, ledger === undefined ? base : { ...base, ledger }).finally(async () => {
     progress.stop();
     await ledger?.close();
