@@ -33,12 +33,6 @@ export function thumbprint(certificate: X509Certificate): string {
   return certificate.fingerprint256.replaceAll(':', '');
 }
 
-/** The subject's common name; `undefined` when there is none or more than one. */
-export function commonName(certificate: X509Certificate): string | undefined {
-  const names = certificate.subject.split('\n').filter((line) => line.startsWith('CN='));
-  return names.length === 1 ? names[0]?.slice(3) : undefined;
-}
-
 /** The subject in one line, for people. */
 export function subjectLine(certificate: X509Certificate): string {
   return (certificate.subject ?? '').split('\n').join(', ');

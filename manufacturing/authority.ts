@@ -1,12 +1,12 @@
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
+import { commonName } from '@zerotouch/azure-wire/common-name';
 import type { ProvedCertificate } from '@zerotouch/azure-wire/enrolment';
 import { canonicalRegistrationId } from '@zerotouch/azure-wire/ids';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import { type AuthorityFolder, checkIssued, checkLine, readIssuer } from './authority-folder.js';
 import {
-  commonNameOf,
   drawSerialNumber,
   type Issuer,
   issueCertificate,
@@ -116,9 +116,7 @@ export async function proveWithCode(
   const validity = validityFrom(clock, ROOT_DAYS, root.certificate);
   const certificate = await issueCertificate({ commonName: code, publicKey: publicKeyBytes(publicKey), serialNumber, validity }, root);
   // Azure's rule for the name of a certificate: at most 64 letters, digits and - . _
-  const name = commonNameOf(root.certificate)
-    .replace(/[^A-Za-z0-9\-._]+/g, '-')
-    .slice(0, 64);
+  const name = (commonName(root.certificate) ?? '').replace(/[^A-Za-z0-9\-._]+/g, '-').slice(0, 64);
   return { name: name === '' ? 'root' : name, certificate: root.pem, verification: { code, certificate } };
 }
 

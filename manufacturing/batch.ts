@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { commonName } from '@zerotouch/azure-wire/common-name';
 import { ENROLMENT_FILE } from '@zerotouch/azure-wire/enrolment';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import { type BatchSources, checkAuthority, fingerprintsOf, openSources, type SourcesRequest } from './batch-sources.js';
 import { runLine } from './burn-line.js';
-import { commonNameOf } from './certificates.js';
 import { type Documents, writeEnrolments, writeManifest } from './documents.js';
 import { ManufacturingFault } from './faults.js';
 import { type Files, systemFiles } from './files.js';
@@ -103,7 +103,7 @@ export async function burnBatch(spec: BatchSpec, options: BurnOptions): Promise<
       const sources = await prepare(book, ledger, request);
       const made = sources.authority === undefined ? [] : sources.authority.made;
       if (sources.authority !== undefined) {
-        onProgress({ kind: 'authority', root: commonNameOf(sources.authority.root.certificate), made });
+        onProgress({ kind: 'authority', root: commonName(sources.authority.root.certificate) ?? '', made });
       }
       const { idScope, endpoint } = spec;
       const { individualSecret } = sources;

@@ -134,11 +134,6 @@ export async function issuerOf(pem: string, key: KeyObject | Signer): Promise<Is
   };
 }
 
-/** The common name of a certificate's subject; empty where it has none. */
-export function commonNameOf(certificate: X509Certificate): string {
-  return /^CN=(.*)$/m.exec(certificate.subject)?.[1] ?? '';
-}
-
 function nameOf(commonName: string): Name {
   return new Name([{ CN: [commonName] }]);
 }

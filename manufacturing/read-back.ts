@@ -1,10 +1,10 @@
 import { createPrivateKey, hash, type KeyObject, verify, X509Certificate } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
+import { commonName } from '@zerotouch/azure-wire/common-name';
 import { FACTORY_PARTITION, type FactoryData, type ForChip, type ImageContents, openImage } from '@zerotouch/flash-image/image';
 import { defaultLayout, isNvsKeys, isSecureCert, type Layout, type Partition } from '@zerotouch/flash-image/layout';
 import type { SecureCert } from '@zerotouch/flash-image/secure-cert';
 import { memoryStorage } from '@zerotouch/flash-image/storage';
-import { commonNameOf } from './certificates.js';
 import { computePoint } from './device-key.js';
 import { ManufacturingFault } from './faults.js';
 import { type LeafReading, readLeaf, subjectOf } from './leaf-reading.js';
@@ -130,7 +130,7 @@ function isIssuedBy(leaf: LeafReading, der: Buffer, issuer: KnownAuthority): boo
   const shape = `${leaf.tbs.length} ${leaf.digest}`;
   if (leaf.digest === undefined || !issuer.judged.has(shape)) {
     const certificate = new X509Certificate(der);
-    if (certificate.ca || commonNameOf(certificate) !== leaf.commonName || !isSignedBy(certificate, issuer)) return false;
+    if (certificate.ca || commonName(certificate) !== leaf.commonName || !isSignedBy(certificate, issuer)) return false;
     issuer.judged.add(shape);
     return true;
   }

@@ -1,5 +1,6 @@
+import { commonName } from '@zerotouch/azure-wire/common-name';
 import type { ProvedCertificate } from '@zerotouch/azure-wire/enrolment';
-import { commonName, isIssuedBy, readCertificate, subjectLine } from '../certificates.js';
+import { isIssuedBy, readCertificate, subjectLine } from '../certificates.js';
 import { CloudFault } from '../faults.js';
 
 /**

@@ -1,5 +1,6 @@
 import { dpsErrors, type ServiceErrorEntry } from '@zerotouch/azure-wire/errors';
 import { canonicalRegistrationId } from '@zerotouch/azure-wire/ids';
+import { parseJson } from '@zerotouch/azure-wire/json';
 import { dpsLimits } from '@zerotouch/azure-wire/limits';
 import { isJsonObject } from '@zerotouch/azure-wire/twin';
 import { dpsChoices } from '../choices.js';
@@ -24,7 +25,7 @@ export function readRequest(body: Uint8Array, registrationId: string, limit: num
     });
   }
   if (body.length === 0) return { payload: undefined };
-  const value = parse(body);
+  const value = parseJson(body);
   if (!isJsonObject(value)) {
     return flawed(dpsErrors.badRequest, {
       rule: 'request-body',
@@ -51,12 +52,4 @@ export function readRequest(body: Uint8Array, registrationId: string, limit: num
 
 function flawed(error: ServiceErrorEntry, reason: Reason): ReadRequest {
   return { flaw: { error, reason } };
-}
-
-function parse(body: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(body).toString('utf8'));
-  } catch {
-    return undefined;
-  }
 }

@@ -1,8 +1,9 @@
 import type { X509Certificate } from 'node:crypto';
+import { commonName } from '@zerotouch/azure-wire/common-name';
 import type { EnrolmentGroup, IndividualEnrolment } from '@zerotouch/azure-wire/enrolment';
 import { dpsErrors, type ServiceErrorEntry } from '@zerotouch/azure-wire/errors';
 import { canonicalRegistrationId } from '@zerotouch/azure-wire/ids';
-import { commonName, isIssuedBy, issuerLine, readCertificate, subjectLine, thumbprint, validityAt } from '../certificates.js';
+import { isIssuedBy, issuerLine, readCertificate, subjectLine, thumbprint, validityAt } from '../certificates.js';
 import { dpsChoices } from '../choices.js';
 import type { PresentedCertificate } from '../credentials.js';
 import { difference, editDistance } from '../nearest.js';

@@ -1,6 +1,7 @@
 import { errorBody, httpStatusOf, hubErrors, type ServiceErrorBody, type ServiceErrorEntry } from '@zerotouch/azure-wire/errors';
+import { parseJson } from '@zerotouch/azure-wire/json';
 import { hubLimits } from '@zerotouch/azure-wire/limits';
-import { type DeviceTwinDocument, isJsonObject, type JsonObject } from '@zerotouch/azure-wire/twin';
+import { type DeviceTwinDocument, isJsonObject } from '@zerotouch/azure-wire/twin';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import { hubChoices } from '../choices.js';
@@ -67,8 +68,8 @@ export class HubSession {
   /** @param body JSON text of a patch */
   async report(body: Uint8Array): Promise<TwinReply> {
     if (this.#who.apiVersion === undefined) return this.#error(hubChoices.twinWithoutApiVersion.value, 'the user name has no api-version');
-    const patch = parseObject(body);
-    if (patch === undefined) return this.#error(hubErrors.argumentInvalid, 'the reported properties are no JSON object');
+    const patch = parseJson(body);
+    if (!isJsonObject(patch)) return this.#error(hubErrors.argumentInvalid, 'the reported properties are no JSON object');
     const change = await this.#ground.twins.changeReported(this.deviceId, patch);
     if ('missing' in change) return this.#error(hubErrors.deviceNotFound);
     if ('problem' in change) return this.#error(hubErrors.argumentInvalid, change.problem);
@@ -96,15 +97,6 @@ export class HubSession {
     const { clock, entropy, journal, host } = this.#ground;
     journal.log.warn({ hub: host, deviceId: this.deviceId, errorCode: entry.code }, message ?? entry.message);
     return { status: httpStatusOf(entry.code), error: errorBody(entry, guid(entropy), clock.now(), message) };
-  }
-}
-
-function parseObject(body: Uint8Array): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(body).toString('utf8'));
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    return undefined;
   }
 }
 

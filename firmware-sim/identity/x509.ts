@@ -1,4 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { commonName } from '@zerotouch/azure-wire/common-name';
 import { canonicalRegistrationId } from '@zerotouch/azure-wire/ids';
 import type { SecureCert } from '@zerotouch/flash-image/secure-cert';
 import type { Attestation } from './attestation.js';
@@ -31,13 +32,6 @@ export function x509Attestation({ deviceCertificate, privateKey }: SecureCert, r
     });
   }
   return { kind: 'x509', certificate: deviceCertificate, privateKey };
-}
-
-/** The common name of a certificate's subject; `undefined` when there is none or more than one. */
-function commonName(certificate: X509Certificate): string | undefined {
-  // The legacy object is the one form in which the runtime hands out the name without escapes.
-  const { CN } = certificate.toLegacyObject().subject as { CN?: unknown };
-  return typeof CN === 'string' ? CN : undefined;
 }
 
 function parseLeaf(pem: string): X509Certificate {

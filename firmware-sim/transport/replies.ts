@@ -13,15 +13,6 @@ export interface PollAgain {
   readonly afterMs: number;
 }
 
-/** JSON of a payload, or `undefined` when it is none (an empty payload is none either). */
-export function parseJson(payload: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(payload).toString('utf8'));
-  } catch {
-    return undefined;
-  }
-}
-
 /**
  * What a reply of DPS to a registration or to a poll means. Source: DPS device API, RegistrationOperationStatus.
  * @param status the HTTP-like status of the topic

@@ -1,4 +1,5 @@
 import { parseDpsResponse } from '@zerotouch/azure-wire/dps-mqtt';
+import { parseJson } from '@zerotouch/azure-wire/json';
 import type { Clock } from '@zerotouch/foundation/clock';
 import provisioning from 'azure-iot-provisioning-device';
 import { Mqtt } from 'azure-iot-provisioning-device-mqtt';
@@ -8,7 +9,7 @@ import type { DpsOutcome, DpsPort, DpsProgress } from '../boot/ports.js';
 import type { Identity } from '../identity/identity.js';
 import { dropped, sortConnectionError, sortSdkError, timedOut } from './evidence.js';
 import { Lifeline } from './lifeline.js';
-import { parseJson, readAssignment, readDpsReply } from './replies.js';
+import { readAssignment, readDpsReply } from './replies.js';
 import { WatchedBase } from './sdk-base.js';
 import { PollingTransport } from './sdk-polling.js';
 import { hostAndPort, tokenExpiry } from './sign-in.js';

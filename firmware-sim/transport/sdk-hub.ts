@@ -1,4 +1,5 @@
 import { parseHubDelivery } from '@zerotouch/azure-wire/hub-mqtt';
+import { parseJson } from '@zerotouch/azure-wire/json';
 import { hubResource } from '@zerotouch/azure-wire/sas';
 import type { JsonObject } from '@zerotouch/azure-wire/twin';
 import type { Clock } from '@zerotouch/foundation/clock';
@@ -10,7 +11,7 @@ import type { Endpoint, Failure, HubPort, HubSession } from '../boot/ports.js';
 import type { Identity } from '../identity/identity.js';
 import { invalid, sortSdkError, timedOut } from './evidence.js';
 import { Lifeline } from './lifeline.js';
-import { parseJson, readDesired, readReportReply, readTwinReply } from './replies.js';
+import { readDesired, readReportReply, readTwinReply } from './replies.js';
 import { WatchedBase } from './sdk-base.js';
 import { hostAndPort, tokenExpiry } from './sign-in.js';
 import { CONTENT, encodeTelemetry } from './telemetry.js';

@@ -1,11 +1,12 @@
 import { buildDpsUserName, DPS_RESPONSE_FILTER, parseDpsResponse, registerTopic, statusTopic } from '@zerotouch/azure-wire/dps-mqtt';
+import { parseJson } from '@zerotouch/azure-wire/json';
 import type { DeviceRegistration } from '@zerotouch/azure-wire/registration';
 import { buildSas, DPS_DEVICE_KEY_NAME, dpsResource } from '@zerotouch/azure-wire/sas';
 import type { JsonObject } from '@zerotouch/azure-wire/twin';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { DpsOutcome, DpsPort, DpsProgress } from '../boot/ports.js';
 import type { Identity } from '../identity/identity.js';
-import { type PollAgain, parseJson, readDpsReply } from './replies.js';
+import { type PollAgain, readDpsReply } from './replies.js';
 import { tokenExpiry } from './sign-in.js';
 import { Line } from './wire-line.js';
 

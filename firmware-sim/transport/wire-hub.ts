@@ -6,6 +6,7 @@ import {
   twinGetTopic,
   twinPatchTopic,
 } from '@zerotouch/azure-wire/hub-mqtt';
+import { parseJson } from '@zerotouch/azure-wire/json';
 import { buildSas, hubResource } from '@zerotouch/azure-wire/sas';
 import type { JsonObject } from '@zerotouch/azure-wire/twin';
 import type { Clock } from '@zerotouch/foundation/clock';
@@ -13,7 +14,7 @@ import type { Assignment } from '../boot/kept.js';
 import type { Failure, HubPort, HubSession } from '../boot/ports.js';
 import type { Attestation } from '../identity/attestation.js';
 import { invalid } from './evidence.js';
-import { parseJson, readDesired, readReportReply, readTwinReply } from './replies.js';
+import { readDesired, readReportReply, readTwinReply } from './replies.js';
 import { hubAddress, tokenExpiry } from './sign-in.js';
 import { encodeTelemetry, TELEMETRY_PROPERTIES } from './telemetry.js';
 import { Line } from './wire-line.js';

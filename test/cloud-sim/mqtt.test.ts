@@ -112,7 +112,7 @@ t.test('requests that DPS cannot serve get the error body of Azure', async (t) =
   for (const [packet, code, rule] of [
     [publish(registerTopic('1'), '{"registr'), 400004, 'request-body'],
     [publish(registerTopic('1'), '[]'), 400004, 'request-body'],
-    [publish(registerTopic('1'), '{"registrationId":"dev-2"}'), 400004, 'request-body'],
+    [publish(registerTopic('1'), '{"registrationId":"dev-2"}'), 400004, 'request-id'],
     [publish(registerTopic('1'), JSON.stringify({ payload: 'x'.repeat(97 * 1024) })), 413000, 'request-size'],
     [publish(statusTopic('1', '5.0000.none')), 404202, 'operation-unknown'],
   ] as const) {

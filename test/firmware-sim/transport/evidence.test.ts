@@ -1,3 +1,4 @@
+import { parseJson } from '@zerotouch/azure-wire/json';
 import {
   sortConnack,
   sortConnectionError,
@@ -6,14 +7,7 @@ import {
   sortServiceError,
 } from '@zerotouch/firmware-sim/transport/evidence';
 import { evidenceMatrix } from '@zerotouch/firmware-sim/transport/evidence-matrix';
-import {
-  POLL_INTERVAL_MS,
-  parseJson,
-  readDesired,
-  readDpsReply,
-  readReportReply,
-  readTwinReply,
-} from '@zerotouch/firmware-sim/transport/replies';
+import { POLL_INTERVAL_MS, readDesired, readDpsReply, readReportReply, readTwinReply } from '@zerotouch/firmware-sim/transport/replies';
 import fc from 'fast-check';
 import t from 'tap';
 

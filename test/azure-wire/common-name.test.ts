@@ -1,0 +1,68 @@
+import 'reflect-metadata';
+import { webcrypto, X509Certificate } from 'node:crypto';
+import { type JsonName, Name, X509CertificateGenerator } from '@peculiar/x509';
+import { commonName } from '@zerotouch/azure-wire/common-name';
+import fc from 'fast-check';
+import t from 'tap';
+
+const P256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+const keys = await webcrypto.subtle.generateKey(P256, true, ['sign', 'verify']);
+
+async function named(subject: JsonName): Promise<X509Certificate> {
+  const certificate = await X509CertificateGenerator.create(
+    {
+      subject: new Name(subject),
+      issuer: 'CN=issuer',
+      publicKey: keys.publicKey,
+      signingKey: keys.privateKey,
+      signingAlgorithm: P256,
+      serialNumber: '01',
+      notBefore: new Date('2024-01-01T00:00:00Z'),
+      notAfter: new Date('2034-01-01T00:00:00Z'),
+    },
+    webcrypto,
+  );
+  return new X509Certificate(Buffer.from(certificate.rawData));
+}
+
+t.test('the name comes as it was written, whatever is in it', async (t) => {
+  for (const name of [
+    'device-7',
+    'a,b',
+    'a+b',
+    'a, CN=b',
+    'quote"d',
+    'less<more>',
+    'semi;colon=',
+    'a#1',
+    ' spaced ',
+    'line\nCN=evil',
+    'zürich',
+    'tab\t',
+  ]) {
+    t.equal(commonName(await named([{ CN: [name] }])), name);
+  }
+});
+
+t.test('any printable name', async (t) => {
+  // The library that writes the certificates reads a backslash and a leading # as its own.
+  const letters = fc.integer({ min: 0x20, max: 0x7e }).map(String.fromCharCode);
+  const names = fc.string({ unit: letters.filter((letter) => !'\\#'.includes(letter)), minLength: 1, maxLength: 64 });
+  await fc.assert(
+    fc.asyncProperty(names, async (name) => {
+      t.equal(commonName(await named([{ CN: [name] }])), name);
+    }),
+    { numRuns: 40 },
+  );
+});
+
+t.test('other parts of the subject are not taken for it', async (t) => {
+  t.equal(commonName(await named([{ O: ['Contoso, CN=other'] }, { CN: ['device-7'] }, { OU: ['line\nCN=evil'] }])), 'device-7');
+  t.equal(commonName(await named([{ CN: ['device-7'], OU: ['line 7'] }])), 'device-7', 'one part of two attributes');
+});
+
+t.test('no name, or more than one, is no name', async (t) => {
+  t.equal(commonName(await named([{ OU: ['line 7'] }])), undefined);
+  t.equal(commonName(await named([{ CN: ['a'] }, { CN: ['b'] }])), undefined);
+  t.equal(commonName(await named([{ CN: ['a'] }, { CN: ['a'] }])), undefined);
+});
