@@ -11,6 +11,7 @@ import { addEnroll } from './verbs/enroll.js';
 import { addInspect } from './verbs/inspect.js';
 import { addSchema } from './verbs/schema.js';
 import { addVerify } from './verbs/verify.js';
+import { addWhy } from './verbs/why.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
 
@@ -25,7 +26,7 @@ const program = new Command('zerotouch')
 const frame = new CommandFrame(program);
 const run: RunVerb = (work) => frame.run((task) => work({ ...task, progress: progressOn(process.stderr, task.quiet) }));
 
-const verbs: AddVerb[] = [addDemo, addCloud, addBurn, addInspect, addVerify, addEnroll, addBoot, addSchema];
+const verbs: AddVerb[] = [addDemo, addCloud, addBurn, addInspect, addVerify, addEnroll, addBoot, addWhy, addSchema];
 for (const add of verbs) add(program, run);
 
 await frame.main();

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { ENROLMENT_FILE, type EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
 import { CLOUD_FILE } from '@zerotouch/firmware-sim/runtime/cloud-file';
 import { systemClock } from '@zerotouch/foundation/clock';
@@ -8,8 +8,10 @@ import { Fault } from '@zerotouch/foundation/fault';
 import type { EnrolEvent, EnrolSummary } from '@zerotouch/manufacturing/enroll/enrol-batch';
 import { InvalidArgumentError, Option } from 'commander';
 import type { AddVerb, Job } from '../job.js';
+import { localService } from '../local-service.js';
 import { readSecret } from '../secret.js';
-import type { CloudState } from '../state-file.js';
+
+const NO_CLOUD = 'start zerotouch cloud in this folder, name its file with --cloud, or a DPS instance with --to';
 
 interface EnrollOptions {
   to?: string;
@@ -60,7 +62,7 @@ Exits 3 when DPS cannot be reached, or keeps on throttling.`,
 
 async function enroll(dir: string, { to, cloud, group, dryRun, timeout }: EnrollOptions, job: Job): Promise<undefined> {
   const file = await readEnrolments(dir);
-  const target = to === undefined ? await localTarget(cloud) : { connectionString: await readSecret(to, '--to') };
+  const target: Target = to === undefined ? await localService(cloud, NO_CLOUD) : { connectionString: await readSecret(to, '--to') };
   if (target.idScope !== undefined && target.idScope !== file.idScope) {
     throw new Fault('ID_SCOPE_MISMATCH', `batch ${JSON.stringify(file.batch)} was burnt for another ID scope`, {
       where: join(dir, ENROLMENT_FILE),
@@ -110,28 +112,6 @@ async function readEnrolments(dir: string): Promise<EnrolmentFile> {
   });
   const { parseEnrolments } = await import('@zerotouch/manufacturing/enrol-file');
   return parseEnrolments(text, where);
-}
-
-async function localTarget(path: string): Promise<Target> {
-  const refuse = (summary: string): never => {
-    throw new Fault('NO_LOCAL_CLOUD', summary, {
-      where: path,
-      remedy: 'start zerotouch cloud in this folder, name its file with --cloud, or a DPS instance with --to',
-    });
-  };
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => refuse(`there is no local cloud (${error.code})`));
-  let state: CloudState | undefined;
-  try {
-    state = JSON.parse(text) as CloudState;
-  } catch {
-    // Told below. The parser's own message quotes the text, and the text holds keys.
-  }
-  const { serviceConnectionString: connectionString, idScope } = state?.dps ?? {};
-  if (typeof connectionString !== 'string' || typeof idScope !== 'string' || typeof state?.ca !== 'string') {
-    return refuse('the file does not say how the DPS service API is reached');
-  }
-  const ca = await readFile(resolve(dirname(path), state.ca), 'utf8').catch(() => refuse('its CA certificate cannot be read'));
-  return { connectionString, idScope, ca };
 }
 
 /** What the service API cannot do is said plainly: without it, no device of an X.509 group gets in. */
