@@ -1,0 +1,250 @@
+import { once } from 'node:events';
+import { connect } from 'node:tls';
+import { buildDpsUserName, registerTopic } from '@zerotouch/azure-wire/dps-mqtt';
+import { buildSas, dpsResource } from '@zerotouch/azure-wire/sas';
+import type { Cloud } from '@zerotouch/cloud-sim/cloud';
+import fc from 'fast-check';
+import { generate, type Packet } from 'mqtt-packet';
+import t from 'tap';
+import { cloudFor, derived, key, keyGroup } from '../clouds.js';
+import { register } from '../official-clients.js';
+import { Wire } from '../wire.js';
+
+/** Cases a door; ZT_FUZZ_CASES asks for more, ZT_FUZZ_SEED for others. */
+const CASES = Number(process.env.ZT_FUZZ_CASES ?? 100);
+const SEED = Number(process.env.ZT_FUZZ_SEED ?? 20_260_101);
+const AT_ONCE = 20;
+const LONGEST_STAY_MS = 300;
+const HEAP_BYTES = 96 * 1024 * 1024;
+
+type Door = 'mqtt' | 'amqp' | 'https';
+
+/** One hostile client: what it does to a dialogue that would otherwise be refused for its key alone, and how it goes. */
+interface Case {
+  changes: Change[];
+  /** Where the bytes are cut into writes, as fractions. */
+  cuts: number[];
+  leaving: 'end' | 'destroy' | 'wait';
+}
+
+type Change =
+  | { kind: 'flip'; at: number; mask: number }
+  | { kind: 'cut'; at: number }
+  | { kind: 'insert'; at: number; bytes: Uint8Array }
+  | { kind: 'repeat'; from: number; to: number; times: number }
+  | { kind: 'drop'; from: number; to: number }
+  | { kind: 'swap'; a: number; b: number };
+
+const place = fc.double({ min: 0, max: 1, noNaN: true });
+const change: fc.Arbitrary<Change> = fc.oneof(
+  fc.record({ kind: fc.constant('flip' as const), at: place, mask: fc.integer({ min: 1, max: 255 }) }),
+  fc.record({ kind: fc.constant('cut' as const), at: place }),
+  fc.record({ kind: fc.constant('insert' as const), at: place, bytes: fc.uint8Array({ maxLength: 300 }) }),
+  fc.record({ kind: fc.constant('repeat' as const), from: place, to: place, times: fc.integer({ min: 1, max: 40 }) }),
+  fc.record({ kind: fc.constant('drop' as const), from: place, to: place }),
+  fc.record({ kind: fc.constant('swap' as const), a: fc.nat(20), b: fc.nat(20) }),
+);
+const hostile: fc.Arbitrary<Case> = fc.record({
+  changes: fc.array(change, { minLength: 1, maxLength: 5 }),
+  cuts: fc.array(place, { maxLength: 6 }),
+  leaving: fc.oneof(
+    { weight: 8, arbitrary: fc.constantFrom('end' as const, 'destroy' as const) },
+    { weight: 1, arbitrary: fc.constant('wait' as const) },
+  ),
+});
+
+for (const door of ['mqtt', 'amqp', 'https'] as const) {
+  t.test(`hostile clients at the ${door} door harm nobody`, { timeout: CASES * 1000 }, async (t) => {
+    const cloud = await cloudFor(t, { connectTimeoutSeconds: 0.5 });
+    const groupKey = key('group');
+    await keyGroup(cloud, 'keys', groupKey);
+    const pieces = dialogue(door, cloud, 'victim');
+    const witness = await Wire.to(cloud);
+    const username = buildDpsUserName({ idScope: cloud.dps.idScope, registrationId: 'witness', apiVersion: '2021-06-01' });
+    const password = Buffer.from(token(cloud, 'witness', Buffer.from(derived(groupKey, 'witness'), 'base64')));
+    t.equal(await witness.connect({ clientId: 'witness', username, password }), 0);
+    const before = process.memoryUsage().heapUsed;
+
+    await fc.assert(
+      fc.asyncProperty(fc.array(hostile, { minLength: AT_ONCE, maxLength: AT_ONCE }), async (cases) => {
+        await Promise.all(cases.map((one) => attack(portOf(cloud, door), cloud.ca, one, pieces)));
+        witness.send({ cmd: 'pingreq' });
+        const answer = await witness.next();
+        return answer.cmd === 'pingresp' && !(await cloud.registrations()).some(({ registrationId }) => registrationId !== 'witness');
+      }),
+      { seed: SEED, numRuns: Math.ceil(CASES / AT_ONCE), endOnFailure: true },
+    );
+
+    t.ok(process.memoryUsage().heapUsed - before < HEAP_BYTES, 'the heap stays bounded');
+    const { deviceId } = await register(cloud, 'witness', { key: derived(groupKey, 'witness') });
+    t.equal(deviceId, 'witness', 'who is enrolled still registers');
+    witness.end();
+  });
+}
+
+/** Says it, and resolves when the connection is gone. */
+async function attack(port: number, ca: string, { changes, cuts, leaving }: Case, pieces: readonly Buffer[]): Promise<void> {
+  const socket = connect({ port, host: '127.0.0.1', servername: 'localhost', ca });
+  socket.on('error', () => {});
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  socket.resume();
+  await Promise.race([once(socket, 'secureConnect').catch(() => {}), closed]);
+  for (const part of sliced(changes.reduce(altered, [...pieces]), cuts)) if (socket.writable) socket.write(part);
+  if (leaving === 'end') socket.end();
+  if (leaving === 'destroy') socket.destroy();
+  // What is left may be a session in due form, which the cloud keeps: the client goes at last.
+  const late = setTimeout(() => socket.destroy(), LONGEST_STAY_MS);
+  await closed;
+  clearTimeout(late);
+}
+
+function altered(pieces: Buffer[], change: Change): Buffer[] {
+  if (change.kind === 'swap') {
+    const [a, b] = [change.a % pieces.length, change.b % pieces.length];
+    return pieces.map((piece, index) => pieces[index === a ? b : index === b ? a : index] ?? piece);
+  }
+  const all = Buffer.concat(pieces);
+  const at = (fraction: number) => Math.floor(fraction * all.length);
+  switch (change.kind) {
+    case 'flip': {
+      const index = Math.min(at(change.at), all.length - 1);
+      if (index >= 0) all[index] = (all[index] ?? 0) ^ change.mask;
+      return [all];
+    }
+    case 'cut':
+      return [all.subarray(0, at(change.at))];
+    case 'insert':
+      return [all.subarray(0, at(change.at)), Buffer.from(change.bytes), all.subarray(at(change.at))];
+    case 'repeat': {
+      const part = all.subarray(Math.min(at(change.from), at(change.to)), Math.max(at(change.from), at(change.to)));
+      return [all, ...Array.from({ length: change.times }, () => part)];
+    }
+    case 'drop':
+      return [all.subarray(0, Math.min(at(change.from), at(change.to))), all.subarray(Math.max(at(change.from), at(change.to)))];
+  }
+}
+
+function sliced(pieces: readonly Buffer[], cuts: readonly number[]): Buffer[] {
+  const all = Buffer.concat(pieces);
+  const places = [0, ...cuts.map((cut) => Math.floor(cut * all.length)).sort((a, b) => a - b), all.length];
+  return places.slice(1).map((end, index) => all.subarray(places[index], end));
+}
+
+/** What a client with a wrong key says, packet by packet. */
+function dialogue(door: Door, cloud: Cloud, id: string): Buffer[] {
+  const sas = token(cloud, id, Buffer.alloc(32, 9));
+  const { idScope } = cloud.dps;
+  if (door === 'mqtt') {
+    const username = buildDpsUserName({ idScope, registrationId: id, apiVersion: '2021-06-01' });
+    const packets: Packet[] = [
+      {
+        cmd: 'connect',
+        protocolId: 'MQTT',
+        protocolVersion: 4,
+        clientId: id,
+        clean: true,
+        keepalive: 60,
+        username,
+        password: Buffer.from(sas),
+      },
+      { cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: '$dps/registrations/res/#', qos: 1 }] },
+      { cmd: 'publish', messageId: 2, topic: registerTopic('1'), payload: `{"registrationId":"${id}"}`, qos: 1, dup: false, retain: false },
+      { cmd: 'pingreq' },
+      { cmd: 'unsubscribe', messageId: 3, unsubscriptions: ['$dps/registrations/res/#'] },
+      { cmd: 'disconnect' },
+    ];
+    return packets.map((packet) => generate(packet));
+  }
+  if (door === 'https') {
+    const body = `{"registrationId":"${id}"}`;
+    const path = `/${idScope}/registrations/${id}`;
+    const head = `host: localhost\r\nauthorization: ${sas}\r\ncontent-type: application/json\r\n`;
+    return [
+      `PUT ${path}/register?api-version=2021-06-01 HTTP/1.1\r\n${head}content-length: ${body.length}\r\n\r\n${body}`,
+      `GET ${path}/operations/4.1?api-version=2021-06-01 HTTP/1.1\r\n${head}\r\n`,
+      `POST ${path}?api-version=2021-06-01 HTTP/1.1\r\n${head}transfer-encoding: chunked\r\n\r\n5\r\n{"a":\r\n2\r\n1}\r\n0\r\n\r\n`,
+      `GET /$iothub/websocket HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\nsec-websocket-protocol: mqtt\r\n\r\n`,
+      Buffer.from('82850000000010000400ff', 'hex'),
+    ].map((text) => Buffer.from(text));
+  }
+  const name = `${idScope}/registrations/${id}`;
+  const open = list(0x10, text('fuzz'));
+  const begin = list(0x11, NULL, Buffer.from([0x43]), Buffer.from([0x52, 0xff]), Buffer.from([0x52, 0xff]));
+  const attach = (link: string, handle: number, receiver: boolean) =>
+    list(
+      0x12,
+      text(link),
+      Buffer.from([0x52, handle]),
+      Buffer.from([receiver ? 0x41 : 0x42]),
+      NULL,
+      NULL,
+      list(0x28, text(receiver ? name : 'x')),
+      list(0x29, text(receiver ? 'x' : name)),
+      NULL,
+      NULL,
+      ...(receiver ? [] : [Buffer.from([0x43])]),
+    );
+  const flow = list(0x13, ...[0, 255, 0, 255, 0, 0, 100].map((number) => Buffer.from([0x52, number])));
+  const properties = Buffer.concat([text('iotdps-operation-type'), text('iotdps-register')]);
+  const message = Buffer.concat([
+    Buffer.from([0x00, 0x53, 0x74, 0xc1, properties.length + 1, 2]),
+    properties,
+    Buffer.from([0x00, 0x53, 0x75, 0xa0, 2]),
+    Buffer.from('{}'),
+  ]);
+  const transfer = (delivery: number) =>
+    Buffer.concat([
+      list(
+        0x14,
+        Buffer.from([0x52, 1]),
+        Buffer.from([0x52, delivery]),
+        Buffer.from([0xa0, 1, delivery]),
+        Buffer.from([0x43]),
+        Buffer.from([0x42]),
+      ),
+      message,
+    ]);
+  return [
+    Buffer.from('414d515003010000', 'hex'),
+    frame(1, list(0x41, Buffer.concat([Buffer.from([0xa3, 5]), Buffer.from('PLAIN')]), binary(`\0${name}\0${sas}`))),
+    Buffer.from('414d515000010000', 'hex'),
+    ...[open, begin, attach('in', 0, true), attach('out', 1, false), flow, transfer(0), transfer(1), list(0x18)].map((body) =>
+      frame(0, body),
+    ),
+  ];
+}
+
+const NULL = Buffer.from([0x40]);
+
+function text(value: string): Buffer {
+  return Buffer.concat([Buffer.from([0xa1, value.length]), Buffer.from(value)]);
+}
+
+function binary(value: string): Buffer {
+  const size = Buffer.alloc(4);
+  size.writeUInt32BE(value.length);
+  return Buffer.concat([Buffer.from([0xb0]), size, Buffer.from(value)]);
+}
+
+/** A described list of AMQP. */
+function list(code: number, ...fields: Buffer[]): Buffer {
+  const all = Buffer.concat(fields);
+  const head = Buffer.from([0x00, 0x53, code, 0xd0, 0, 0, 0, 0, 0, 0, 0, 0]);
+  head.writeUInt32BE(all.length + 4, 4);
+  head.writeUInt32BE(fields.length, 8);
+  return Buffer.concat([head, all]);
+}
+
+function frame(type: number, body: Buffer): Buffer {
+  const head = Buffer.from([0, 0, 0, 0, 2, type, 0, 0]);
+  head.writeUInt32BE(8 + body.length);
+  return Buffer.concat([head, body]);
+}
+
+function token(cloud: Cloud, id: string, secret: Buffer): string {
+  return buildSas({ resource: dpsResource(cloud.dps.idScope, id), key: secret, expiry: 4_000_000_000, keyName: 'registration' });
+}
+
+function portOf({ dps }: Cloud, door: Door): number {
+  return { mqtt: dps.mqttPort, amqp: dps.amqpPort, https: dps.httpsPort }[door];
+}
