@@ -20,6 +20,7 @@ import { prepareOut, refuseOccupied, refuseUnknown, usable } from './out-folder.
 import { type BatchPlan, devicesIn, planBatch, type SpecWarning } from './plan.js';
 import type { BatchSpec } from './spec-schema.js';
 import { imageProblem, type Station } from './station.js';
+import { runWorkers, type WorkerOutcome } from './workers.js';
 
 export { type BatchPlan, type PlannedDevice, planBatch, type SpecWarning } from './plan.js';
 
@@ -47,6 +48,11 @@ export interface BurnOptions {
   passphrase?: string;
   /** Goes on with a batch that was begun, here or beside other stations; begins it where nobody did. */
   resume?: boolean;
+  /**
+   * Threads to burn in, 1 unless given. Several use the system's files, clock and entropy, whatever is handed in: the same entropy gives the
+   * same batch in one thread only.
+   */
+  workers?: number;
   /** Who burns: the host's name unless given. */
   author?: Author;
   /** Which processes live: those of this machine unless given. */
@@ -108,7 +114,7 @@ export async function burnBatch(spec: BatchSpec, options: BurnOptions): Promise<
       const { idScope, endpoint } = spec;
       const { individualSecret } = sources;
       const station = { out, idScope, endpoint, files, entropy, flash, individualSecret, held: () => book.held };
-      const counts = await burnAll({ plan, ledger, book, station, sources, options, onProgress });
+      const counts = await burnAll({ plan, ledger, book, station, sources, author, options, onProgress });
       const written = await finish(book, { spec, out, sources, ledger, clock, files });
       for (const file of written) onProgress({ kind: 'written', file });
       return { ...counts, seconds: (clock.monotonic() - started) / 1000, out };
@@ -205,12 +211,13 @@ interface Burning {
   book: StationBook;
   station: Station;
   sources: BatchSources;
+  author: Author;
   options: BurnOptions;
   onProgress: (event: BurnEvent) => void;
 }
 
 async function burnAll(burning: Burning): Promise<Omit<BurnSummary, 'seconds' | 'out'>> {
-  const { plan, ledger, book, station, sources, options, onProgress } = burning;
+  const { plan, ledger, book, station, sources, author, options, onProgress } = burning;
   const { spec, total } = plan;
   const failures: BurnSummary['failures'] = [];
   let burnt = 0;
@@ -224,23 +231,30 @@ async function burnAll(burning: Burning): Promise<Omit<BurnSummary, 'seconds' | 
     onProgress({ kind: 'failed', registrationId, reason, done: before, total });
   }
   const damaged = failures.length;
-  await runLine({
-    spec,
-    sources: sources.sources,
-    station,
-    book,
-    clock: options.clock,
-    signal: options.signal,
-    onOutcome: (outcome) => {
-      const { registrationId, group } = outcome.device;
-      const failed = 'reason' in outcome;
-      if (failed) failures.push({ registrationId, reason: outcome.reason });
-      else burnt++;
-      const progress = { registrationId, done: before + burnt + failures.length - damaged, total };
-      if (failed) onProgress({ kind: 'failed', reason: outcome.reason, ...progress });
-      else onProgress({ kind: 'burnt', attestation: group.attestation, image: outcome.image, ...progress });
-    },
-  });
+  const onOutcome = ({ registrationId, attestation, ...end }: WorkerOutcome): void => {
+    const failed = 'reason' in end;
+    if (failed) failures.push({ registrationId, reason: end.reason });
+    else burnt++;
+    const progress = { registrationId, done: before + burnt + failures.length - damaged, total };
+    if (failed) onProgress({ kind: 'failed', reason: end.reason, ...progress });
+    else onProgress({ kind: 'burnt', attestation, image: end.image, ...progress });
+  };
+  const { workers = 1, signal, clock, passphrase } = options;
+  if (workers > 1) {
+    const order = { spec, out: station.out, address: ledger.address, author, ...(passphrase === undefined ? {} : { passphrase }) };
+    await runWorkers(order, { workers, signal, onOutcome });
+  } else {
+    await runLine({
+      spec,
+      sources: sources.sources,
+      station,
+      book,
+      clock,
+      signal,
+      onOutcome: ({ device, ...end }) =>
+        onOutcome({ ...end, registrationId: device.registrationId, attestation: device.group.attestation }),
+    });
+  }
   const { planned = 0, issued = 0, scrapped = 0 } = await ledger.counts(spec.batch);
   const left = planned + issued;
   const skipped = total - left - scrapped - burnt - damaged;

@@ -24,6 +24,7 @@ const packages = [
     description: project.description,
     readme: 'README.md',
     command: 'scripts/build/zerotouch',
+    threads: ['manufacturing/build/burn-worker'],
     doors: {
       './cloud': 'cloud-sim/build/cloud',
       './manufacturing': 'manufacturing/build/batch',
@@ -56,10 +57,10 @@ for (const published of packages) {
   }
 }
 
-async function fill(stage, { name, room, description, readme, command, doors }) {
+async function fill(stage, { name, room, description, readme, command, threads = [], doors }) {
   const rooms = closureOf(room);
   const dependencies = Object.assign({}, ...rooms.map(foreignDependencies));
-  await bundle(stage, name, Object.values({ [name]: command, ...doors }), dependencies);
+  await bundle(stage, name, [command, ...threads, ...Object.values(doors)], dependencies);
   for (const each of rooms) copyTypes(each, join(stage, 'types'));
   mkdirSync(join(stage, 'bin'));
   writeFileSync(join(stage, 'bin', `${name}.js`), `#!/usr/bin/env node\nimport '../dist/${bundleName(command)}.js';\n`, { mode: 0o755 });

@@ -66,7 +66,7 @@ export async function openLedger(address: string, options: LedgerOptions = {}): 
     await database.close().catch(() => {});
     throw error;
   }
-  return new Ledger(database);
+  return new Ledger(database, address);
 }
 
 // Each database is loaded where it is used: a station with SQLite needs no client of PostgreSQL.
@@ -82,10 +82,13 @@ async function dialectOf(address: string, files: Files): Promise<LedgerDialect> 
 
 /** The durable record of every device, of all batches and stations that share it. No private and no symmetric key is in it. */
 export class Ledger {
+  /** What {@link openLedger} opens this ledger with once more, in another thread. Secret. */
+  readonly address: string;
   readonly #database: LedgerDatabase;
 
-  constructor(database: LedgerDatabase) {
+  constructor(database: LedgerDatabase, address: string) {
     this.#database = database;
+    this.address = address;
   }
 
   /** How the ledger is called; never a secret. */

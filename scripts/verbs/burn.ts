@@ -6,6 +6,7 @@ import { systemEntropy } from '@zerotouch/foundation/entropy';
 import { Fault } from '@zerotouch/foundation/fault';
 import type { BurnEvent, BurnSummary } from '@zerotouch/manufacturing/batch';
 import type { Ledger } from '@zerotouch/manufacturing/ledger/ledger';
+import { InvalidArgumentError } from 'commander';
 import type { AddVerb, Job } from '../job.js';
 import { readSecret } from '../secret.js';
 
@@ -24,6 +25,7 @@ export const addBurn: AddVerb = (program, run) => {
       'where devices are recorded: sqlite:PATH, or a postgres:// URL as env:NAME, @FILE or - (default: ledger.db in DIR)',
     )
     .option('--resume', 'go on with a batch that was begun, here or beside other stations in the same folder')
+    .option('--workers <n>', 'threads to burn in', parseWorkers, 1)
     .option('--station <name>', 'this station, as the ledger calls it (default: the name of the machine)')
     .option('--operator <name>', 'who burns, as the ledger calls them')
     .addHelpText(
@@ -50,6 +52,7 @@ interface BurnFlags {
   out: string;
   ledger?: string;
   resume?: boolean;
+  workers: number;
   station?: string;
   operator?: string;
 }
@@ -72,12 +75,12 @@ async function burn(path: string, flags: BurnFlags, job: Job): Promise<ExitCode>
     job.output.event({ event: kind, ...details }, eventWords(event));
     if (event.kind === 'burnt' || event.kind === 'failed') progress.update(event.done, event.total);
   };
-  const { out, resume = false } = flags;
+  const { out, resume = false, workers } = flags;
   const author = { station: flags.station ?? hostname(), ...(flags.operator === undefined ? {} : { operator: flags.operator }) };
   const ledger = flags.ledger === undefined ? undefined : await openNamedLedger(flags.ledger);
   const reference = spec.authority?.passphrase;
   const passphrase = reference === undefined ? {} : { passphrase: await readSecret(reference, 'authority.passphrase') };
-  const base = { ...passphrase, out, resume, author, clock: systemClock, entropy: systemEntropy, onProgress, signal: job.signal };
+  const base = { ...passphrase, out, resume, workers, author, clock: systemClock, entropy: systemEntropy, onProgress, signal: job.signal };
   const summary = await burnBatch(spec, ledger === undefined ? base : { ...base, ledger }).finally(async () => {
     progress.stop();
     await ledger?.close();
@@ -86,6 +89,12 @@ async function burn(path: string, flags: BurnFlags, job: Job): Promise<ExitCode>
   job.output.result({ burnt, skipped, failed, seconds, out: summary.out }, words(summary));
   if (summary.aborted && job.signal.aborted) throw job.signal.reason;
   return failed > 0 ? EXIT.failed : EXIT.done;
+}
+
+function parseWorkers(text: string): number {
+  const workers = Number(text);
+  if (!/^\d{1,3}$/.test(text) || workers < 1 || workers > 256) throw new InvalidArgumentError('expected how many threads, 1 to 256.');
+  return workers;
 }
 
 /** A file may be named openly; the address of a server may hold a password. */

@@ -24,6 +24,14 @@ t.test('burn records stations and operators in the ledger that is named, and goe
   t.match({ code: lost.code, line: lastLine(lost) }, { code: 1, line: { burnt: 0, skipped: 2, failed: 1 } });
 });
 
+t.test('burn in several threads', async (t) => {
+  const dir = t.testdir({ 'batch.yaml': spec });
+  const burnt = await run(dir, 'burn', 'batch.yaml', '--out', 'out', '--json', '--quiet', '--workers', '2');
+  t.equal(burnt.code, 0, burnt.stderr);
+  t.match(lastLine(burnt), { burnt: 3, skipped: 0, failed: 0 });
+  t.match(await run(dir, 'burn', 'batch.yaml', '--out', 'more', '--workers', 'all'), { code: 2, stderr: /how many threads, 1 to 256/ });
+});
+
 t.test('the address of a server is a secret', async (t) => {
   const dir = t.testdir({ 'batch.yaml': spec });
   const open = await run(dir, 'burn', 'batch.yaml', '--out', 'out', '--ledger', 'postgres://kim:hush@127.0.0.1:1/hall');
