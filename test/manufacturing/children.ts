@@ -31,7 +31,7 @@ export interface ChildBurn {
 /** Starts a station; it joins or resumes the batch. */
 export function startBurn({ spec, out, address, point = 0 }: ChildBurn): BurnProcess {
   const path = fileURLToPath(new URL('burn-child.js', import.meta.url));
-  const child = fork(path, [spec, out, address, String(point)], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+  const child = fork(path, [spec, out, address, String(point)], { execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
   const closed = once(child, 'close') as Promise<[number | null, string | null]>;
   const output = Promise.all([child.stdout === null ? '' : text(child.stdout), child.stderr === null ? '' : text(child.stderr)]);
   const end = Promise.all([closed, output]).then(([[code, signal], [stdout, stderr]]) => ({
