@@ -5,6 +5,7 @@ import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import { type Authority, lineName, openAuthority, proveRoot, validityFrom } from './authority.js';
 import { type CredentialSource, drawKeys, type EnrolmentKeys } from './credentials.js';
+import { readEndorsements } from './endorsement.js';
 import { ManufacturingFault } from './faults.js';
 import { type Files, MODE, writeDurably } from './files.js';
 import { type ManifestSigner, openManifestSigner } from './manifest-signer.js';
@@ -51,16 +52,22 @@ export async function openSources(request: SourcesRequest): Promise<BatchSources
   );
   const earlier = await readEnrolmentHead(files, out);
   const individualSecret = await openIndividualSecret(request);
-  const sources = new Map(spec.groups.map((group) => [group, sourceOf(group, authority, request, keysIn(earlier, group))]));
+  const endorsements = await readEndorsements(spec, files);
+  const sourceFor = (group: GroupSpec): CredentialSource => {
+    const keys = endorsements.get(group);
+    return keys === undefined ? sourceOf(group, authority, request, keysIn(earlier, group)) : { kind: 'endorsement-keys', keys };
+  };
+  const sources = new Map(spec.groups.map((group) => [group, sourceFor(group)]));
   const certificates = earlier?.certificates ?? (authority === undefined ? [] : [await proveRoot(authority, request)]);
   return { authority, signer, certificates, sources, individualSecret };
 }
 
 /**
- * Checks the authority and writes nothing.
- * @throws ManufacturingFault AUTHORITY_*
+ * Checks the authority and what else the spec takes identities from, and writes nothing.
+ * @throws ManufacturingFault AUTHORITY_*; InputFault ENDORSEMENT_INVALID
  */
 export async function checkAuthority(request: SourcesRequest): Promise<void> {
+  await readEndorsements(request.spec, request.files);
   const enough = new Error('checked');
   const files: Files = {
     ...request.files,

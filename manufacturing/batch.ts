@@ -18,7 +18,7 @@ import { type Processes, systemProcesses } from './ledger/sessions.js';
 import type { StationBook } from './ledger/station-book.js';
 import { prepareOut, refuseOccupied, refuseUnknown, usable } from './out-folder.js';
 import { type BatchPlan, devicesIn, planBatch, type SpecWarning } from './plan.js';
-import type { BatchSpec } from './spec-schema.js';
+import type { BatchSpec, GroupSpec } from './spec-schema.js';
 import { imageProblem, type Station } from './station.js';
 import { runWorkers, type WorkerOutcome } from './workers.js';
 
@@ -30,7 +30,7 @@ export type BurnEvent =
   | { kind: 'warning'; warning: SpecWarning }
   /** `made`: the files that are new; none where an authority was used again. */
   | { kind: 'authority'; root: string; made: readonly string[] }
-  | { kind: 'burnt'; registrationId: string; attestation: 'x509' | 'symmetric-key'; image: string; done: number; total: number }
+  | { kind: 'burnt'; registrationId: string; attestation: GroupSpec['attestation']; image: string; done: number; total: number }
   | { kind: 'failed'; registrationId: string; reason: string; done: number; total: number }
   | { kind: 'written'; file: string };
 

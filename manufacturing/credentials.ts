@@ -3,6 +3,8 @@ import { deriveDeviceKey, KEY_BYTES } from '@zerotouch/azure-wire/keys';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import { drawSerialNumber, type Issuer, type KeyKind, type Validity } from './certificates.js';
 import { makeDeviceKey } from './device-key.js';
+import type { EndorsementKeys } from './endorsement.js';
+import { InputFault } from './input-faults.js';
 import type { PlannedDevice } from './plan.js';
 import { stampLeaf } from './stamp.js';
 
@@ -38,15 +40,23 @@ export interface OwnKeys {
   keys: EnrolmentKeys;
 }
 
+/** A TPM: all that the factory knows of it is public. */
+export interface TpmCredentials {
+  kind: 'tpm';
+  /** Public area of the endorsement key, base64. */
+  endorsementKey: string;
+}
+
 /** What a device proves itself with. */
-export type Credentials = X509Credentials | DerivedKey | OwnKeys;
+export type Credentials = X509Credentials | DerivedKey | OwnKeys | TpmCredentials;
 
 /** What the devices of a group get their credentials from. */
 export type CredentialSource =
   /** `rootPem`: the root above the line, which the image carries too. */
   | { kind: 'line'; line: Issuer; rootPem: string; validity: Validity /** P-256 unless given. */; key?: KeyKind }
   | { kind: 'group-keys'; keys: EnrolmentKeys }
-  | { kind: 'own-keys' };
+  | { kind: 'own-keys' }
+  | { kind: 'endorsement-keys'; keys: EndorsementKeys };
 
 /** Keys of a new enrolment, as long as DPS makes them. */
 export function drawKeys(entropy: Entropy): EnrolmentKeys {
@@ -63,6 +73,14 @@ export async function makeCredentials({ registrationId }: PlannedDevice, source:
       return { kind: 'derived-key', key: deriveDeviceKey(source.keys.primary, registrationId) };
     case 'own-keys':
       return { kind: 'own-keys', keys: drawKeys(entropy) };
+    case 'endorsement-keys': {
+      const endorsementKey = source.keys.get(registrationId);
+      if (endorsementKey !== undefined) return { kind: 'tpm', endorsementKey };
+      throw new InputFault('ENDORSEMENT_INVALID', 'the device has no endorsement key', {
+        where: registrationId,
+        expected: 'one for each device',
+      });
+    }
     case 'line': {
       const serialNumber = drawSerialNumber(entropy);
       const { line, validity, key } = source;

@@ -91,6 +91,8 @@ function enrolmentOf(spec: BatchSpec, { individualSecret }: BatchSources, { posi
   if (group.enrolment !== 'individual' || identity === undefined) return undefined;
   const device = { registrationId, serial, group };
   if (identity.certificate !== undefined) return enrolIndividually(device, { kind: 'x509', leafPem: identity.certificate });
+  if (group.attestation === 'tpm')
+    return identity.publicKey === undefined ? undefined : enrolIndividually(device, { kind: 'tpm', endorsementKey: identity.publicKey });
   if (individualSecret === undefined) return undefined;
   return enrolIndividually(device, { kind: 'own-keys', keys: drawKeys(individualEntropy(individualSecret, identity.id)) });
 }

@@ -6,7 +6,7 @@ import type {
   InitialTwin,
   ProvedCertificate,
 } from '@zerotouch/azure-wire/enrolment';
-import type { CredentialSource, EnrolmentKeys, OwnKeys, X509Credentials } from './credentials.js';
+import type { CredentialSource, EnrolmentKeys, OwnKeys, TpmCredentials, X509Credentials } from './credentials.js';
 import type { PlannedDevice } from './plan.js';
 import type { BatchSpec, GroupSpec } from './spec-schema.js';
 
@@ -27,17 +27,24 @@ export function enrolmentFile({ batch, idScope }: BatchSpec, { certificates, sou
 /** The enrolment of one device, with its certificate or its own keys. */
 export function enrolIndividually(
   { registrationId, group }: PlannedDevice,
-  credentials: Pick<X509Credentials, 'kind' | 'leafPem'> | OwnKeys,
+  credentials: Pick<X509Credentials, 'kind' | 'leafPem'> | OwnKeys | TpmCredentials,
 ): IndividualEnrolment {
-  const attestation: AttestationMechanism =
-    credentials.kind === 'own-keys'
-      ? symmetricKey(credentials.keys)
-      : { type: 'x509', x509: { clientCertificates: { primary: { certificate: credentials.leafPem } } } };
-  return { registrationId, attestation, ...policyOf(group) };
+  return { registrationId, attestation: attestationOf(credentials), ...policyOf(group) };
+}
+
+function attestationOf(credentials: Pick<X509Credentials, 'kind' | 'leafPem'> | OwnKeys | TpmCredentials): AttestationMechanism {
+  switch (credentials.kind) {
+    case 'own-keys':
+      return symmetricKey(credentials.keys);
+    case 'tpm':
+      return { type: 'tpm', tpm: { endorsementKey: credentials.endorsementKey } };
+    case 'x509':
+      return { type: 'x509', x509: { clientCertificates: { primary: { certificate: credentials.leafPem } } } };
+  }
 }
 
 function enrolGroup(group: GroupSpec, source: CredentialSource): EnrolmentGroup[] {
-  if (group.enrolmentGroup === undefined || source.kind === 'own-keys') return [];
+  if (group.enrolmentGroup === undefined || source.kind === 'own-keys' || source.kind === 'endorsement-keys') return [];
   const attestation = source.kind === 'group-keys' ? symmetricKey(source.keys) : signedBy(source.line.pem);
   return [{ enrollmentGroupId: group.enrolmentGroup, attestation, ...policyOf(group) }];
 }

@@ -54,9 +54,9 @@ const group = z
       .optional()
       .describe('Id of the enrolment group at DPS; needed where enrolment is "group", refused otherwise.'),
     attestation: z
-      .enum(['x509', 'symmetric-key'])
+      .enum(['x509', 'symmetric-key', 'tpm'])
       .describe(
-        'How a device proves who it is: a certificate, or a key (derived from the group key; made for the device where enrolment is individual).',
+        'How a device proves who it is: a certificate; a key (derived from the group key; made for the device where enrolment is individual); or its TPM, and then nothing secret is burnt.',
       ),
     registrationId: z
       .string()
@@ -69,6 +69,13 @@ const group = z
       .optional()
       .describe('How long the device certificates are good for; only with attestation x509.'),
     key: z.enum(keyKinds).optional().describe('Kind of the key of each device; only with attestation x509, p256 unless given.'),
+    endorsementKeys: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'Endorsement keys of the TPMs, needed with attestation tpm: a CSV of serial (or registration id) and key in base64, or a folder of files named by either; relative to the spec.',
+      ),
     initialTwin: initialTwin.optional(),
     allocationPolicy: z
       .enum(['hashed', 'geoLatency', 'static'])
@@ -84,6 +91,10 @@ const group = z
       problem('enrolmentGroup', 'no enrolmentGroup beside enrolment: individual');
     if (value.attestation !== 'x509' && value.validity !== undefined) problem('validity', 'validity only beside attestation: x509');
     if (value.attestation !== 'x509' && value.key !== undefined) problem('key', 'key only beside attestation: x509');
+    if (value.attestation === 'tpm' && value.enrolment !== 'individual')
+      problem('enrolment', 'enrolment: individual beside attestation: tpm');
+    if ((value.attestation === 'tpm') !== (value.endorsementKeys !== undefined))
+      problem('endorsementKeys', 'endorsementKeys beside attestation: tpm, and only there');
     if (value.allocationPolicy === 'static' && value.iotHubs?.length !== 1)
       problem('iotHubs', 'exactly one hub beside allocationPolicy: static');
   })

@@ -35,6 +35,9 @@ function withPaths(spec: BatchSpec, absolute: (path: string) => string): BatchSp
   const { authority, partitions, app, bootloader } = spec;
   return {
     ...spec,
+    groups: spec.groups.map((group) =>
+      group.endorsementKeys === undefined ? group : { ...group, endorsementKeys: absolute(group.endorsementKeys) },
+    ),
     ...(authority === undefined ? {} : { authority: { ...authority, directory: absolute(authority.directory) } }),
     ...(partitions === undefined ? {} : { partitions: absolute(partitions) }),
     ...(app === undefined ? {} : { app: absolute(app) }),

@@ -157,6 +157,7 @@ function hashPartitions(image: Buffer, { partitions }: Layout): PartitionHashes 
 }
 
 function publicSide({ group }: PlannedDevice, credentials: Credentials): Omit<IdentityRecord, 'id' | 'partitions'> {
+  if (credentials.kind === 'tpm') return { publicKey: credentials.endorsementKey };
   if (credentials.kind !== 'x509') return {};
   const { leaf, leafPem } = credentials;
   return {
@@ -172,6 +173,7 @@ function factoryOf({ idScope, endpoint }: Station, { registrationId, serial }: P
   const factory = { idScope, endpoint, registrationId, serial };
   switch (credentials.kind) {
     case 'x509':
+    case 'tpm':
       return factory;
     case 'derived-key':
       return { ...factory, symmetricKey: credentials.key };
