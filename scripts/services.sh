@@ -2,6 +2,7 @@
 # Starts the services that test/services needs, runs a command with their addresses in the environment, and stops them again:
 #   scripts/services.sh run COMMAND...
 # PostgreSQL of Debian, on a free port of the loopback range, in a temporary folder, as an unprivileged user (it refuses root).
+#   ZT_TEST_TPM               how tpm2-tools reach a TPM 2.0 in software (swtpm), fresh for this run
 #   ZT_TEST_POSTGRES          postgres:// URL of a database whose user may create databases
 #   ZT_TEST_POSTGRES_RESTART  a command that restarts that server at once, as a crash would
 set -euo pipefail
@@ -9,6 +10,8 @@ set -euo pipefail
 install_packages() {
   local missing=()
   ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
+  command -v swtpm >/dev/null || missing+=(swtpm)
+  command -v tpm2_createek >/dev/null || missing+=(tpm2-tools)
   [ ${#missing[@]} -eq 0 ] && return
   local as_root=()
   [ "$(id -u)" -eq 0 ] || as_root=(sudo)
@@ -44,15 +47,37 @@ EOF
   as_owner "$folder" "$(postgres_bin)/pg_ctl" -D "$folder/data" -l "$folder/log" -w start >/dev/null
 }
 
+free_port() {
+  node -e "const s=require('node:net').createServer().listen(0,'127.0.0.1',()=>{console.log(s.address().port);s.close()})"
+}
+
+# The tools take the port after the TPM's own for its control channel.
+start_tpm() {
+  local folder=$1 port=$2
+  mkdir "$folder"
+  swtpm socket --tpm2 --tpmstate dir="$folder" --flags not-need-init,startup-clear --daemon --pid file="$folder/pid" \
+    --server type=tcp,port="$port",bindaddr=127.0.0.1 --ctrl type=tcp,port=$((port + 1)),bindaddr=127.0.0.1
+}
+
+stop() {
+  as_owner "$1" "$(postgres_bin)/pg_ctl" -D "$1/data" -m immediate stop >/dev/null 2>&1 || true
+  [ ! -s "$1.tpm/pid" ] || kill "$(cat "$1.tpm/pid")" 2>/dev/null || true
+  rm -rf "$1" "$1.tpm"
+}
+
 run() {
   install_packages
   folder=$(mktemp -d /tmp/zerotouch-services.XXXXXX)
-  trap 'as_owner "$folder" "$(postgres_bin)/pg_ctl" -D "$folder/data" -m immediate stop >/dev/null 2>&1 || true; rm -rf "$folder"' EXIT
+  trap 'stop "$folder"' EXIT
   local port
-  port=$(node -e "const s=require('node:net').createServer().listen(0,'127.0.0.1',()=>{console.log(s.address().port);s.close()})")
+  port=$(free_port)
   start_postgres "$folder" "$port"
   export ZT_TEST_POSTGRES="postgres://zerotouch@127.0.0.1:$port/postgres"
   export ZT_TEST_POSTGRES_RESTART="bash $(realpath "$0") restart $folder"
+  local tpm
+  tpm=$(free_port)
+  start_tpm "$folder.tpm" "$tpm"
+  export ZT_TEST_TPM="swtpm:host=127.0.0.1,port=$tpm"
   local status=0
   "$@" || status=$?
   return "$status"
@@ -65,7 +90,7 @@ restart() {
 case "${1:-}" in
 run | restart) "$@" ;;
 *)
-  sed -n '2,6s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
   exit 2
   ;;
 esac
