@@ -3,6 +3,7 @@ import { CommandFrame } from '@zerotouch/foundation/command/frame';
 import { Command } from 'commander';
 import type { AddVerb, RunVerb } from './job.js';
 import { progressOn } from './progress.js';
+import { addBatch } from './verbs/batch.js';
 import { addBoot } from './verbs/boot.js';
 import { addBurn } from './verbs/burn.js';
 import { addCloud } from './verbs/cloud.js';
@@ -26,7 +27,7 @@ const program = new Command('zerotouch')
 const frame = new CommandFrame(program);
 const run: RunVerb = (work) => frame.run((task) => work({ ...task, progress: progressOn(process.stderr, task.quiet) }));
 
-const verbs: AddVerb[] = [addDemo, addCloud, addBurn, addInspect, addVerify, addEnroll, addBoot, addWhy, addSchema];
+const verbs: AddVerb[] = [addDemo, addCloud, addBurn, addInspect, addVerify, addEnroll, addBatch, addBoot, addWhy, addSchema];
 for (const add of verbs) add(program, run);
 
 await frame.main();

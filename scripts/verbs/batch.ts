@@ -1,0 +1,160 @@
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { systemClock } from '@zerotouch/foundation/clock';
+import { Fault } from '@zerotouch/foundation/fault';
+import type { Ledger } from '@zerotouch/manufacturing/ledger/ledger';
+import type { Move } from '@zerotouch/manufacturing/rework/rework';
+import { type Command, Option } from 'commander';
+import type { AddVerb, Job, RunVerb } from '../job.js';
+import { readSecret } from '../secret.js';
+import { writePrivately } from '../state-file.js';
+
+interface LedgerFlags {
+  ledger?: string;
+}
+
+interface MoveFlags extends LedgerFlags {
+  reason?: string;
+  station?: string;
+  operator?: string;
+}
+
+/** `zerotouch batch ...`: what becomes of a batch after it was burnt. An addition to the verbs of the factory. */
+export const addBatch: AddVerb = (program, run) => {
+  const batch = program
+    .command('batch')
+    .summary('after the burn: ship, return, scrap, burn again; history, labels, report')
+    .description(
+      'What becomes of a batch after it was burnt. Every move is a record of its own in the ledger: nothing is ever taken back, only put right.',
+    );
+  addMove(batch, run, 'ship', 'record that devices left the factory: those named, else all that are verified');
+  addMove(batch, run, 'return', 'record that devices came back, or are held back: quarantine');
+  addMove(batch, run, 'scrap', 'record that devices will never be used');
+  addMove(batch, run, 'reburn', 'give devices a new identity with the next burn --resume; the old one is retired');
+  withLedger(
+    batch
+      .command('history')
+      .summary('what happened to a device')
+      .argument('<dir>', 'folder of the batch')
+      .argument('<id>', 'registration id'),
+  ).action((dir: string, id: string, flags: LedgerFlags) => run((job) => history(dir, id, flags, job)));
+  batch
+    .command('labels')
+    .summary('labels with QR code or Data Matrix, as sheets of SVG')
+    .argument('<dir>', 'folder of the batch')
+    .requiredOption('--out <dir>', 'folder of the sheets')
+    .addOption(new Option('--symbol <name>', 'the code on each label').choices(['qr', 'data-matrix']).default('qr'))
+    .action((dir: string, flags: { out: string; symbol: 'qr' | 'data-matrix' }) => run((job) => labels(dir, flags, job)));
+  batch
+    .command('report')
+    .summary('one page of HTML for the files of quality management')
+    .argument('<dir>', 'folder of the batch')
+    .requiredOption('--out <file>', 'the page')
+    .action((dir: string, flags: { out: string }) => run((job) => report(dir, flags.out, job)));
+};
+
+function withLedger(command: Command): Command {
+  return command.option(
+    '--ledger <url>',
+    'where devices are recorded: sqlite:PATH, or a postgres:// URL as env:NAME, @FILE or - (default: ledger.db in DIR)',
+  );
+}
+
+function addMove(batch: Command, run: RunVerb, move: Move, summary: string): void {
+  const all = move === 'ship';
+  withLedger(
+    batch
+      .command(move)
+      .summary(summary)
+      .description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`),
+  )
+    .argument('<dir>', 'folder of the batch')
+    .argument(all ? '[id...]' : '<id...>', 'registration ids')
+    .addOption(new Option('--reason <text>', 'why; kept in the history').makeOptionMandatory(!all))
+    .option('--station <name>', 'this station, as the ledger calls it (default: the name of the machine)')
+    .option('--operator <name>', 'who does it, as the ledger calls them')
+    .action((dir: string, ids: string[], flags: MoveFlags) => run((job) => moveAll(move, dir, ids, flags, job)));
+}
+
+async function moveAll(move: Move, dir: string, ids: readonly string[], flags: MoveFlags, job: Job): Promise<undefined> {
+  const { moveDevices } = await import('@zerotouch/manufacturing/rework/rework');
+  const author = { station: flags.station ?? hostname(), ...(flags.operator === undefined ? {} : { operator: flags.operator }) };
+  const batch = await nameOf(dir);
+  await withOpenLedger(dir, flags, async (ledger) => {
+    const moved = await moveDevices({
+      ledger,
+      batch,
+      move,
+      devices: ids.length > 0 ? ids : { states: ['verified'] },
+      reason: flags.reason ?? move,
+      author,
+      signal: job.signal,
+      onMoved: (registrationId) => job.output.event({ event: 'moved', registrationId, move }, undefined),
+    });
+    job.output.result({ moved, move, batch }, `${moved} of batch ${batch}: ${move}`);
+  });
+  return undefined;
+}
+
+async function history(dir: string, id: string, flags: LedgerFlags, job: Job): Promise<undefined> {
+  await withOpenLedger(dir, flags, async (ledger) => {
+    const device = await ledger.device(id);
+    if (device === undefined) throw new Fault('LEDGER_UNKNOWN', 'the ledger has no such device', { where: ledger.where, seen: id });
+    for (const record of await ledger.history(id)) {
+      const { from, to, at, station, operator, reason } = record;
+      const who = operator === undefined ? station : `${operator} at ${station}`;
+      job.output.event(
+        { event: 'history', ...record, at: new Date(at).toISOString() },
+        `${new Date(at).toISOString()}  ${from} -> ${to}  ${who}${reason === undefined ? '' : `: ${reason}`}`,
+      );
+    }
+    const { registrationId, serial, state } = device;
+    job.output.result({ registrationId, serial, state }, `${registrationId}, serial ${serial}: ${state}`);
+  });
+  return undefined;
+}
+
+async function labels(dir: string, { out, symbol }: { out: string; symbol: 'qr' | 'data-matrix' }, job: Job): Promise<undefined> {
+  const { labelSheets } = await import('@zerotouch/manufacturing/labels/labels');
+  const { manifestRecords } = await import('@zerotouch/manufacturing/report/batch-report');
+  let devices = 0;
+  async function* labelled() {
+    for await (const record of manifestRecords(dir)) {
+      if (record.type !== 'device') continue;
+      devices++;
+      yield record;
+    }
+  }
+  let sheets = 0;
+  for await (const sheet of labelSheets(labelled(), { symbol })) {
+    job.signal.throwIfAborted();
+    writePrivately(join(out, `labels-${String(++sheets).padStart(4, '0')}.svg`), sheet);
+  }
+  job.output.result({ devices, sheets, out: resolve(out) }, `${devices} labels on ${sheets} sheets: ${resolve(out)}`);
+  return undefined;
+}
+
+async function report(dir: string, out: string, job: Job): Promise<undefined> {
+  const { reportBatch } = await import('@zerotouch/manufacturing/report/batch-report');
+  writePrivately(out, await reportBatch(dir, systemClock));
+  job.output.result({ out: resolve(out) }, `written: ${resolve(out)}`);
+  return undefined;
+}
+
+async function nameOf(dir: string): Promise<string> {
+  const { manifestRecords } = await import('@zerotouch/manufacturing/report/batch-report');
+  for await (const record of manifestRecords(dir)) if (record.type === 'batch') return record.batch;
+  throw new Fault('MANIFEST_UNREADABLE', 'the manifest does not name the batch', { where: dir });
+}
+
+async function withOpenLedger(dir: string, { ledger: reference }: LedgerFlags, work: (ledger: Ledger) => Promise<void>): Promise<void> {
+  const { LEDGER_FILE, openLedger } = await import('@zerotouch/manufacturing/ledger/ledger');
+  const beside = `sqlite:${join(dir, LEDGER_FILE)}`;
+  const address = reference === undefined ? beside : reference.startsWith('sqlite:') ? reference : await readSecret(reference, '--ledger');
+  const ledger = await openLedger(address);
+  try {
+    await work(ledger);
+  } finally {
+    await ledger.close();
+  }
+}
