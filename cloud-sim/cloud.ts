@@ -23,6 +23,7 @@ import { MqttConnection } from './doors/mqtt/connection.js';
 import { mqttReceptionist } from './doors/mqtt/mqtt.js';
 import { Sweep } from './doors/sweep.js';
 import { webSocketUpgrade } from './doors/websocket.js';
+import type { CertificateService } from './dps/authorities.js';
 import { Dps } from './dps/dps.js';
 import { type Edge, edgeList, edgesOf } from './dps/edges.js';
 import { Enrolments } from './dps/enrolments.js';
@@ -59,6 +60,7 @@ export {
   times,
   wrongClock,
 } from './behaviours/library.js';
+export type { CertificateService, CertificateView } from './dps/authorities.js';
 export type { Edge } from './dps/edges.js';
 export type { ImportSummary } from './dps/import.js';
 export type { Latencies } from './dps/latency.js';
@@ -94,6 +96,8 @@ export interface Cloud extends AsyncDisposable {
   /** Certificate of the CA that signed the listener's certificate, PEM: what a device must trust. */
   readonly ca: string;
   readonly enrolments: EnrolmentService;
+  /** CA certificates and their proof of possession. */
+  readonly certificates: CertificateService;
   readonly events: EventEmitter<CloudEvents>;
   /**
    * Takes the enrolments and CA certificates of a burnt batch: all of them, or none when any is refused.
@@ -244,6 +248,7 @@ async function startOver(store: Store, options: CloudOptions, settings: CloudSet
     linkedHubs: links,
     hubsAdmin: park,
     ca: identity.ca,
+    certificates: enrolments.authorities,
     enrolments: enrolmentService(store, enrolments),
     events,
     import: (file) => importEnrolments(file, { store, enrolments, idScope }),

@@ -7,8 +7,9 @@ import { readCertificate } from '../certificates.js';
 import { CloudFault } from '../faults.js';
 import { type LimitValues, limitValues } from '../limits.js';
 import { Quota } from '../quota.js';
-import type { CertificateRecord, Store, Tables } from '../store/store.js';
+import type { Store, Tables } from '../store/store.js';
 import { etag, generatedKey } from '../unique.js';
+import { Authorities } from './authorities.js';
 import { parseGroup, parseIndividual, parseProved } from './enrolment-schema.js';
 import { readAuthority, verifyPossession } from './possession.js';
 
@@ -31,10 +32,11 @@ export interface EnrolmentsParts {
 
 /** The enrolments and CA certificates of DPS: what is written is checked and completed here. */
 export class Enrolments {
+  /** The CA certificates alone. */
+  readonly authorities: Authorities;
   readonly #store: Tables;
   readonly #clock: Clock;
   readonly #entropy: Entropy;
-
   readonly #limits: LimitValues;
   #individuals: Quota;
 
@@ -43,6 +45,7 @@ export class Enrolments {
     this.#clock = clock;
     this.#entropy = entropy;
     this.#limits = limits;
+    this.authorities = new Authorities({ store, clock, entropy, limits });
     this.#individuals = new Quota(limits.individualEnrolments, () => store.individuals.count());
   }
 
@@ -100,17 +103,11 @@ export class Enrolments {
 
   /**
    * Keeps a CA certificate; with a verification only if that proves possession of its key, without one as not proved.
-   * @throws CloudFault BAD_ENROLMENT, CERTIFICATE_UNPROVED, CERTIFICATE_UNREADABLE
+   * @throws CloudFault BAD_ENROLMENT, CERTIFICATE_UNPROVED, CERTIFICATE_UNREADABLE, LIMIT_REACHED
    */
   async putCertificate({ name, certificate, verification }: { name: string; certificate: string; verification?: unknown }): Promise<void> {
-    if (verification === undefined) readAuthority(certificate, `certificate ${JSON.stringify(name)}`);
-    else verifyPossession(parseProved({ name, certificate, verification }));
-    const known = (await this.#store.certificates.get(name)) !== undefined;
-    if (!known && (await this.#store.certificates.count()) >= this.#limits.certificateAuthorities) {
-      throw limitReached('CA certificates', this.#limits.certificateAuthorities);
-    }
-    const record: CertificateRecord = { name, certificate, verified: verification !== undefined };
-    await this.#store.certificates.update(name, () => record);
+    if (verification !== undefined) verifyPossession(parseProved({ name, certificate, verification }));
+    await this.authorities.upload(name, certificate, { isVerified: verification !== undefined });
   }
 
   async #checkGroups({ enrollmentGroupId, attestation: { type } }: EnrolmentGroup): Promise<void> {
