@@ -136,32 +136,52 @@ function idProblems(group: GroupSpec, path: (string | number)[]): SpecProblem[] 
 }
 
 function duplicates(spec: BatchSpec): SpecProblem[] {
-  const enrolmentGroups = new Map<string, number>();
-  const ids = new Map<string, number>();
-  const serials = new Map<string, number>();
   for (const [index, group] of spec.groups.entries()) {
-    if (group.enrolmentGroup !== undefined) {
-      const earlier = claim(enrolmentGroups, group.enrolmentGroup, index);
-      if (earlier !== undefined) return [twice(['groups', index, 'enrolmentGroup'], 'the enrolment group', group.enrolmentGroup, earlier)];
-    }
-    // Within one group the running number keeps them apart.
-    if (spec.groups.length === 1) continue;
+    const before = spec.groups.slice(0, index);
+    const id = group.enrolmentGroup;
+    const sameGroup =
+      id === undefined ? -1 : before.findIndex(({ enrolmentGroup }) => enrolmentGroup !== undefined && same(enrolmentGroup, id));
+    if (id !== undefined && sameGroup >= 0) return [twice(['groups', index, 'enrolmentGroup'], 'the enrolment group', id, sameGroup)];
+    // Within one group the running number keeps them apart, and so do texts of another length: few groups are left to be looked at.
+    const first = deviceOf(group, group.serial.start);
+    const alike = (name: 'registrationId' | 'serial') => (other: GroupSpec) =>
+      deviceOf(other, other.serial.start)[name].length === first[name].length;
+    if (!before.some(alike('registrationId')) && !before.some(alike('serial'))) continue;
     for (const { registrationId, serial } of devicesOf(group)) {
-      const sameId = claim(ids, registrationId, index);
-      if (sameId !== undefined) return [twice(['groups', index, 'registrationId'], 'the registration id', registrationId, sameId)];
-      const sameSerial = claim(serials, serial, index);
-      if (sameSerial !== undefined) return [twice(['groups', index, 'serial'], 'the serial', serial, sameSerial)];
+      const sameId = before.findIndex((other) => hasId(other, registrationId));
+      if (sameId >= 0) return [twice(['groups', index, 'registrationId'], 'the registration id', registrationId, sameId)];
+      const sameSerial = before.findIndex((other) => hasSerial(other, serial));
+      if (sameSerial >= 0) return [twice(['groups', index, 'serial'], 'the serial', serial, sameSerial)];
     }
   }
   return [];
 }
 
+// Looked up by their make and not in a list of all: a million ids need no memory.
+function hasId(group: GroupSpec, id: string): boolean {
+  const start = group.registrationId.indexOf('{serial}');
+  if (start < 0) return same(group.registrationId, id);
+  const { prefix } = group.serial;
+  const number = numberIn(group, id.slice(start + prefix.length));
+  return number !== undefined && same(deviceOf(group, number).registrationId, id);
+}
+
+function hasSerial(group: GroupSpec, serial: string): boolean {
+  const number = numberIn(group, serial.slice(group.serial.prefix.length));
+  return number !== undefined && same(deviceOf(group, number).serial, serial);
+}
+
+/** The running number that a text begins with, if it is one of the group. */
+function numberIn({ serial: { start, count, digits } }: GroupSpec, text: string): number | undefined {
+  const written = text.slice(0, digits);
+  if (!/^[0-9]+$/.test(written)) return undefined;
+  const number = Number(written);
+  return number >= start && number < start + count ? number : undefined;
+}
+
 // DPS compares ids without regard to case; a batch's serials are told apart the same way, as people read them.
-function claim(taken: Map<string, number>, id: string, index: number): number | undefined {
-  const key = canonicalRegistrationId(id);
-  const earlier = taken.get(key);
-  if (earlier === undefined) taken.set(key, index);
-  return earlier;
+function same(a: string, b: string): boolean {
+  return a.length === b.length && canonicalRegistrationId(a) === canonicalRegistrationId(b);
 }
 
 function twice(path: (string | number)[], what: string, seen: string, earlier: number): SpecProblem {

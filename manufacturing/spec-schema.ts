@@ -9,8 +9,8 @@ export const DEFAULT_LEAF_DAYS = 3650;
 /** Days a line intermediate is good for, where its root is good for as long. */
 export const LINE_DAYS = 5475;
 
-/** Most devices of one batch: its manifest and enrolments are documents that are read as a whole. */
-export const BATCH_DEVICES_MAX = 250_000;
+/** Most devices of one batch: what burns in flat memory, and what a folder of images can still be worked with. */
+export const BATCH_DEVICES_MAX = 1_000_000;
 
 const HOST = /^(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*$/;
 // Source: iot-hub-devguide-device-twins, "keys ... can't contain control characters, '.', '$' or space".
@@ -148,6 +148,17 @@ export const batchSpecSchema = z
           .string()
           .min(1)
           .describe('Folder of the root and line certificates and keys, relative to the spec; made at first use.'),
+        token: z
+          .strictObject({
+            module: z.string().min(1).describe('Path of the PKCS#11 module: /usr/lib/softhsm/libsofthsm2.so.'),
+            label: z.string().min(1).max(32).describe('Label of the token.'),
+            pin: z
+              .string()
+              .regex(/^(?:env:.+|@.+|-)$/, 'env:NAME, @FILE or - (stdin)')
+              .describe('Where the PIN is read from: env:NAME, @FILE or - (stdin).'),
+          })
+          .optional()
+          .describe('A PKCS#11 token that keeps the CA keys; made there at first use, they never leave it. Needs the package pkcs11js.'),
         passphrase: z
           .string()
           .regex(/^(?:env:.+|@.+|-)$/, 'env:NAME, @FILE or - (stdin)')
@@ -161,8 +172,9 @@ export const batchSpecSchema = z
     ...flash,
     groups: z.array(group).min(1).max(100).describe('The devices, by enrolment.'),
   })
-  .superRefine(({ chip, encryption, export: forms, app, bootloader }, context) => {
+  .superRefine(({ chip, encryption, export: forms, app, bootloader, authority }, context) => {
     const problem = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
+    if (authority?.token !== undefined && authority.passphrase !== undefined) problem('authority', 'a token or a passphrase, not both');
     if (encryption === 'hmac' && !chips[chip].hmac)
       problem('encryption', `a chip with an HMAC peripheral (${hmacChips()}), or key-partition`);
     if (forms.includes('image') && (app === undefined || bootloader === undefined))

@@ -179,8 +179,8 @@ t.test('a spec made by code is held to the same rules', async (t) => {
 });
 
 t.test('a batch too large is refused', async (t) => {
-  const text = another('enrolmentGroup: k\nregistrationId: k-{serial}\nserial: { start: 4, count: 250000 }');
-  t.match(faultOf(text), { where: /groups$/, seen: 250_003, remedy: /split/ });
+  const text = another('enrolmentGroup: k\nregistrationId: k-{serial}\nserial: { start: 4, count: 1000000 }');
+  t.match(faultOf(text), { where: /groups$/, seen: 1_000_003, remedy: /split/ });
 });
 
 t.test('ids: whatever the template, a plan holds only ids that DPS takes, each once', async (t) => {
