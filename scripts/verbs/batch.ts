@@ -26,6 +26,15 @@ export const addBatch: AddVerb = (program, run) => {
     .summary('after the burn: ship, return, scrap, burn again; history, labels, report')
     .description(
       'What becomes of a batch after it was burnt. Every move is a record of its own in the ledger: nothing is ever taken back, only put right.',
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ zerotouch batch labels first --out labels --symbol data-matrix
+  $ zerotouch batch report first --out first.html
+  $ zerotouch batch ship first
+  $ zerotouch batch return first pump-000017 --reason "water damage"`,
     );
   addMove(batch, run, 'ship', 'record that devices left the factory: those named, else all that are verified');
   addMove(batch, run, 'return', 'record that devices came back, or are held back: quarantine');

@@ -10,12 +10,41 @@ function sink(isTTY: boolean) {
 
 t.test('elsewhere than on a terminal, progress is a plain line each tenth', async (t) => {
   const { stream, text } = sink(false);
-  const progress = progressOn(stream, false)('burning');
+  const progress = progressOn(stream, false, () => 0)('burning');
   for (let done = 1; done <= 1000; done += 1) progress.update(done, 1000);
   progress.stop();
   const lines = text().trim().split('\n');
   t.equal(lines.length, 11);
   t.equal(lines.at(-1), 'burning: 1000 of 1000');
+});
+
+t.test('the rate and the time left are told as soon as they are known', async (t) => {
+  for (const isTTY of [true, false]) {
+    const { stream, text } = sink(isTTY);
+    let now = 0;
+    const progress = progressOn(stream, false, () => now)('burning');
+    progress.update(0, 100_000);
+    const said: string[] = [text()];
+    for (const [done, ms] of [
+      [10_000, 5000],
+      [20_000, 200_000],
+      [90_000, 20_000_000],
+      [100_000, 20_000_100],
+    ] as const) {
+      now = ms;
+      progress.update(done, 100_000);
+      said.push(text());
+    }
+    progress.stop();
+    if (isTTY) continue;
+    t.strictSame(said, [
+      'burning: 0 of 100000\n',
+      'burning: 10000 of 100000, 2000/s, 45 s left\n',
+      'burning: 20000 of 100000, 100/s, 14 min left\n',
+      'burning: 90000 of 100000, 4.5/s, 38 min left\n',
+      'burning: 100000 of 100000, 5.0/s\n',
+    ]);
+  }
 });
 
 t.test('nothing to do is shown as done', async (t) => {
