@@ -4,6 +4,7 @@ import type { Bench, BenchResult } from './measure.js';
 /** `npm run bench -- NAME [--json]`: a name a file; each is loaded only when it is asked for. */
 const benches: Record<string, () => Promise<Bench>> = {
   burn: async () => (await import('./burn.js')).benchBurn,
+  connect: async () => (await import('./connect.js')).benchConnect,
 };
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean', default: false } } });
