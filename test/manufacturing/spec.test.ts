@@ -179,7 +179,7 @@ t.test('a spec made by code is held to the same rules', async (t) => {
 });
 
 t.test('a batch too large is refused', async (t) => {
-  const text = another('enrolmentGroup: k\nregistrationId: k-{serial}\nserial: { start: 4, count: 1000000 }');
+  const text = another('enrolmentGroup: k\nregistrationId: k-{serial}\nserial: { start: 4, count: 1000000, digits: 7 }');
   t.match(faultOf(text), { where: /groups$/, seen: 1_000_003, remedy: /split/ });
 });
 
