@@ -112,8 +112,9 @@ class MemoryTable<T> implements Table<T> {
 
   async page({ limit, after, group }: PageRequest): Promise<Page<T>> {
     const found: { key: string; record: T }[] = [];
-    for (const key of this.#keys()) {
-      if (after !== undefined && key <= after) continue;
+    const keys = this.#keys();
+    for (let index = after === undefined ? 0 : firstBehind(keys, after); index < keys.length; index++) {
+      const key = keys[index] as string;
       const record = this.#records.get(key) as T;
       if (group !== undefined && this.#groupOf(record) !== group) continue;
       found.push({ key, record });
@@ -158,4 +159,15 @@ class MemoryAttempts implements AttemptLog {
   async list(key: string): Promise<Attempt[]> {
     return [...(this.#attempts.get(key) ?? [])];
   }
+}
+
+/** Index of the first key behind `after`. */
+function firstBehind(keys: readonly string[], after: string): number {
+  let [low, high] = [0, keys.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((keys[middle] as string) <= after) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -65,7 +65,10 @@ interface Call {
 async function makeRoutes(parts: ServiceParts): Promise<FastifyInstance> {
   const { store, enrolments } = parts;
   const { fastify } = await import('fastify');
+  const answerError = errorAnswer(parts);
   const app = fastify({
+    // A path that cannot be decoded reaches no route.
+    frameworkErrors: answerError,
     bodyLimit: serviceChoices.bodyBytes.value,
     routerOptions: { caseSensitive: false, ignoreTrailingSlash: true, maxParamLength: 400 },
   });
@@ -74,7 +77,8 @@ async function makeRoutes(parts: ServiceParts): Promise<FastifyInstance> {
   app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) =>
     body === '' ? done(null, undefined) : parseJson(request, body, done),
   );
-  answerErrors(app, parts);
+  app.setErrorHandler(answerError);
+  app.setNotFoundHandler((request, reply) => answerError(new ServiceError(serviceChoices.unknownPath.value), request, reply));
 
   const served = new Map<string, HTTPMethods[]>();
   const route = (method: HTTPMethods, url: string, right: ServiceRight, answer: (call: Call, reply: FastifyReply) => Promise<unknown>) => {
@@ -144,8 +148,8 @@ async function judge(request: FastifyRequest, right: ServiceRight, { store, cloc
   }
 }
 
-function answerErrors(app: FastifyInstance, { clock, entropy, log }: ServiceParts): void {
-  const answer = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+function errorAnswer({ clock, entropy, log }: ServiceParts) {
+  return (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const known = serviceErrorOf(error) ?? clientError(error);
     if (known === undefined) log.error({ err: error, url: request.url }, 'a call of the service API failed');
     const { entry, message, reason } = known ?? new ServiceError(dpsErrors.internal);
@@ -156,8 +160,6 @@ function answerErrors(app: FastifyInstance, { clock, entropy, log }: ServicePart
       .headers({ 'x-ms-error-code': String(entry.code), 'x-ms-request-id': body.trackingId })
       .send(body);
   };
-  app.setErrorHandler(answer);
-  app.setNotFoundHandler((request, reply) => answer(new ServiceError(serviceChoices.unknownPath.value), request, reply));
 }
 
 // What the HTTP library itself refuses.
@@ -165,6 +167,7 @@ function clientError(error: unknown): ServiceError | undefined {
   const { statusCode, code } = error as { statusCode?: unknown; code?: unknown };
   if (statusCode === 413) return new ServiceError(dpsErrors.payloadTooLarge);
   if (statusCode === 415) return new ServiceError(serviceChoices.unsupportedMediaType.value);
+  if (statusCode === 414) return badRequest('the id in the path is too long');
   if (statusCode !== 400) return undefined;
   // The parser's own message may quote the body, and bodies hold keys.
   return badRequest(code === 'FST_ERR_CTP_INVALID_JSON_BODY' ? 'the body is no JSON' : 'the request is malformed');
