@@ -10,6 +10,22 @@ const DIFFERENCES: readonly (readonly [what: string, here: string])[] = [
     "weighted rendezvous hashing; Azure does not publish its own: the share of each hub is right, the hub of one device is not Azure's",
   ],
   ['allocation that is not custom', 'decided before the 202 is sent, so that the first poll finds it done; Azure takes a second or more'],
+  [
+    'AMQP and HTTPS of the hubs',
+    'hubs speak MQTT, over TLS and over WebSocket; DPS speaks all five: MQTT and AMQP, each also over WebSocket, and HTTPS',
+  ],
+  ['`retry-after` over HTTPS', 'whole seconds, rounded up (RFC 9110); over MQTT and AMQP fractions as they were asked for'],
+  [
+    'refusals before a registration is heard',
+    'over HTTPS and AMQP 400004 for what cannot be read (id, api-version), 401000 without a usable credential, 401002 for another ID scope; 404000 and 415000 for foreign paths and types: no source has the digits',
+  ],
+  ['a link without api-version over AMQP', 'is taken for the oldest version that is served'],
+  [
+    'SASL over AMQP',
+    'PLAIN, EXTERNAL and TPM are offered, none is needed with a certificate; a wrong token is told at register, not in the SASL outcome',
+  ],
+  ['TPM', 'RSA endorsement and storage root keys; the last field of the key blob (data) is empty'],
+  ['half-dead AMQP connections', 'ten minutes of silence end one; no heartbeats are asked for, those a client asks for are sent'],
   ['lifetime of an operation', 'only the latest operation of a registration can be asked for, as long as the registration is kept'],
   ['TLS', '1.2 and 1.3; sessions are never resumed, since a resumed one proves no possession of a key'],
   ['throttles', 'counted in each process; several processes of one cloud let through as many times the rate'],
