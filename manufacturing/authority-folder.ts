@@ -1,11 +1,12 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import type { Clock } from '@zerotouch/foundation/clock';
-import { type Issuer, issuerOf } from './certificates.js';
+import { type Issuer, issuerOf, publicKeyBytes } from './certificates.js';
 import { ManufacturingFault } from './faults.js';
 import { type Files, finishPair } from './files.js';
 import { InputFault } from './input-faults.js';
 import { algorithmOf } from './signer.js';
+import type { Token } from './token.js';
 
 /** Where an authority is kept, and what it must be good for. */
 export interface AuthorityFolder {
@@ -17,6 +18,13 @@ export interface AuthorityFolder {
   files: Files;
   /** Of the keys; without it they are plain. Secret. */
   passphrase?: string | undefined;
+  /** Where the keys are, if not in the folder; the certificates are there in any case. */
+  token?: Token | undefined;
+}
+
+/** Label of a CA key in a token. */
+export function tokenLabel(stem: string): string {
+  return `zerotouch-${stem}`;
 }
 
 /**
@@ -24,10 +32,11 @@ export interface AuthorityFolder {
  * @throws ManufacturingFault AUTHORITY_INCOMPLETE, AUTHORITY_INVALID, AUTHORITY_EXPIRED, AUTHORITY_TOO_SHORT; InputFault PASSPHRASE
  */
 export async function readIssuer(
-  { directory, files, clock, until, passphrase }: AuthorityFolder,
+  { directory, files, clock, until, passphrase, token }: AuthorityFolder,
   stem: string,
 ): Promise<Issuer | undefined> {
   const paths = { certificate: join(directory, `${stem}.pem`), key: join(directory, `${stem}.key`) };
+  if (token !== undefined) return readTokenIssuer({ directory, files, clock, until, token }, stem);
   await finishPair(files, paths.key, paths.certificate);
   const [pem, keyPem] = await Promise.all([files.read(paths.certificate), files.read(paths.key)]);
   if (pem === undefined && keyPem === undefined) return undefined;
@@ -45,6 +54,28 @@ export async function readIssuer(
   checkDates(certificate, paths.certificate, clock, until);
   // Text around the PEM, or further certificates, stay out of what is handed on.
   return issuerOf(certificate.toString(), key);
+}
+
+/** A key without certificate is one that an earlier run made and did not come to use; it is used then. */
+async function readTokenIssuer(
+  { directory, files, clock, until, token }: AuthorityFolder & { token: Token },
+  stem: string,
+): Promise<Issuer | undefined> {
+  const path = join(directory, `${stem}.pem`);
+  const pem = await files.read(path);
+  if (pem === undefined) return undefined;
+  const certificate = parse(path, 'a certificate in PEM', () => new X509Certificate(pem));
+  const key = token.find(tokenLabel(stem));
+  if (!certificate.ca || key === undefined || !key.publicKey.equals(publicKeyBytes(certificate.publicKey))) {
+    throw new ManufacturingFault('AUTHORITY_INCOMPLETE', 'the token does not hold the key of this certificate', {
+      where: path,
+      seen: key === undefined ? 'no key' : 'another key',
+      expected: `the key ${tokenLabel(stem)}`,
+      remedy: 'use the token that the authority was made with',
+    });
+  }
+  checkDates(certificate, path, clock, until);
+  return issuerOf(certificate.toString(), key.signer);
 }
 
 function readKey(path: string, pem: string, passphrase: string | undefined): KeyObject {

@@ -5,7 +5,7 @@ import type { ProvedCertificate } from '@zerotouch/azure-wire/enrolment';
 import { canonicalRegistrationId } from '@zerotouch/azure-wire/ids';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
-import { type AuthorityFolder, checkIssued, checkLine, readIssuer } from './authority-folder.js';
+import { type AuthorityFolder, checkIssued, checkLine, readIssuer, tokenLabel } from './authority-folder.js';
 import {
   drawSerialNumber,
   type Issuer,
@@ -17,8 +17,9 @@ import {
   selfSign,
   type Validity,
 } from './certificates.js';
-import { MODE, writePairDurably } from './files.js';
+import { MODE, writeDurably, writePairDurably } from './files.js';
 import { InputFault } from './input-faults.js';
+import type { Signer } from './signer.js';
 import { LINE_DAYS } from './spec-schema.js';
 
 /** Days a root is good for: twenty years. */
@@ -120,36 +121,51 @@ export async function proveWithCode(
   return { name: name === '' ? 'root' : name, certificate: root.pem, verification: { code, certificate } };
 }
 
+/** A key for a CA: in the token where there is one, else in memory until {@link save} writes it. */
+async function makeAuthorityKey({ token }: AuthorityRequest, stem: string): Promise<{ publicKey: Buffer; key: KeyObject | Signer }> {
+  if (token !== undefined) {
+    const { publicKey, signer } = token.findOrMake(tokenLabel(stem));
+    return { publicKey, key: signer };
+  }
+  const { privateKey, publicKey } = await makeKeyPair();
+  return { publicKey: publicKeyBytes(publicKey), key: privateKey };
+}
+
 async function makeRoot(request: AuthorityRequest, made: string[]): Promise<Issuer> {
   const { batch, clock, entropy } = request;
   // Two roots of one name would confuse whoever looks an issuer up by its name.
   const commonName = `${batch} root ${entropy.bytes(4).toString('hex')}`;
   const serialNumber = drawSerialNumber(entropy);
-  const { privateKey, publicKey } = await makeKeyPair();
+  const { publicKey, key } = await makeAuthorityKey(request, 'root');
   const validity = validityFrom(clock, ROOT_DAYS);
-  const pem = await selfSign({ commonName, publicKey: publicKeyBytes(publicKey), serialNumber, validity, authority: {} }, privateKey);
-  return save(request, 'root', pem, privateKey, made);
+  const pem = await selfSign({ commonName, publicKey, serialNumber, validity, authority: {} }, key);
+  return save(request, 'root', pem, key, made);
 }
 
 async function makeLine(request: AuthorityRequest, root: Issuer, name: string, made: string[]): Promise<Issuer> {
   const { batch, clock, entropy } = request;
   const commonName = `${batch} line ${entropy.bytes(4).toString('hex')}`;
   const serialNumber = drawSerialNumber(entropy);
-  const { privateKey, publicKey } = await makeKeyPair();
+  const { publicKey, key } = await makeAuthorityKey(request, fileStem(name));
   const validity = validityFrom(clock, LINE_DAYS, root.certificate);
   const authority = { pathLength: 0 };
-  const pem = await issueCertificate({ commonName, publicKey: publicKeyBytes(publicKey), serialNumber, validity, authority }, root);
-  return save(request, fileStem(name), pem, privateKey, made);
+  const pem = await issueCertificate({ commonName, publicKey, serialNumber, validity, authority }, root);
+  return save(request, fileStem(name), pem, key, made);
 }
 
 async function save(
   { directory, files, passphrase }: AuthorityRequest,
   stem: string,
   pem: string,
-  key: KeyObject,
+  key: KeyObject | Signer,
   made: string[],
 ): Promise<Issuer> {
   const paths = { key: join(directory, `${stem}.key`), certificate: join(directory, `${stem}.pem`) };
+  if ('sign' in key) {
+    await writeDurably(files, paths.certificate, pem, MODE.open);
+    made.push(paths.certificate);
+    return issuerOf(pem, key);
+  }
   await writePairDurably(
     files,
     { path: paths.key, bytes: privateKeyPem(key, passphrase), mode: MODE.secret },

@@ -11,6 +11,7 @@ import { type Files, MODE, writeDurably } from './files.js';
 import { type ManifestSigner, openManifestSigner } from './manifest-signer.js';
 import { usable } from './out-folder.js';
 import { type BatchSpec, DEFAULT_LEAF_DAYS, type GroupSpec } from './spec-schema.js';
+import type { Token } from './token.js';
 
 /** Name of the file from which the keys of individual enrolments are derived; 0600, made where a batch has such. */
 export const INDIVIDUAL_SECRET_FILE = 'individual-keys.secret';
@@ -34,7 +35,7 @@ export interface SourcesRequest {
   clock: Clock;
   entropy: Entropy;
   files: Files;
-  /** Of the CA keys, where the spec asks for one. Secret. */
+  /** Of the CA keys, or the PIN of their token, where the spec asks for one. Secret. */
   passphrase?: string | undefined;
 }
 
@@ -115,7 +116,9 @@ async function openAuthorityOf({ spec, out, clock, entropy, files, passphrase }:
   const until = validityFrom(clock, Math.max(...certified.map(leafDays))).notAfter;
   const lines = [...new Set(certified.map((group) => lineName(group.enrolmentGroup)))];
   const directory = authorityFolder(spec, out);
-  return usable(directory, () => openAuthority({ directory, batch: spec.batch, lines, until, clock, entropy, files, passphrase }));
+  const token = await tokenOf(spec, passphrase);
+  const secret = token === undefined ? { passphrase } : { token };
+  return usable(directory, () => openAuthority({ directory, batch: spec.batch, lines, until, clock, entropy, files, ...secret }));
 }
 
 function sourceOf(
@@ -130,6 +133,13 @@ function sourceOf(
     return { kind: 'line', line, rootPem: authority.root.pem, validity, ...(group.key === undefined ? {} : { key: group.key }) };
   }
   return group.enrolment === 'individual' ? { kind: 'own-keys' } : { kind: 'group-keys', keys: earlier ?? drawKeys(entropy) };
+}
+
+/** Loaded only where it is used: it stands on a native package that most do without. */
+async function tokenOf({ authority }: BatchSpec, pin = ''): Promise<Token | undefined> {
+  if (authority?.token === undefined) return undefined;
+  const { openToken } = await import('./token.js');
+  return openToken({ ...authority.token, pin });
 }
 
 /** All of enrolments.json but the individual enrolments, which may be many. */

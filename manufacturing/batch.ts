@@ -44,7 +44,7 @@ export interface BurnOptions {
   files?: Files;
   /** Where devices are recorded; without it, `ledger.db` in the folder of the batch. */
   ledger?: Ledger;
-  /** Passphrase of the CA keys, where the spec says `authority.passphrase`. Secret. */
+  /** Passphrase of the CA keys (`authority.passphrase` in the spec), or the PIN of their token (`authority.token.pin`). Secret. */
   passphrase?: string;
   /** Goes on with a batch that was begun, here or beside other stations; begins it where nobody did. */
   resume?: boolean;
@@ -177,10 +177,12 @@ function* rowsOf(spec: BatchSpec): Generator<PlannedRow> {
 
 /** Opens the sources; of several stations one makes them, and the others find them made. */
 function passphraseFor({ authority }: BatchSpec, { passphrase }: BurnOptions): string | undefined {
-  if (authority?.passphrase === undefined || passphrase !== undefined) return passphrase;
-  throw new InputFault('PASSPHRASE', 'the spec wants CA keys with a passphrase, and none was given', {
-    where: 'authority.passphrase',
-    expected: `the passphrase that ${authority.passphrase} holds`,
+  const [where, reference] =
+    authority?.token === undefined ? ['authority.passphrase', authority?.passphrase] : ['authority.token.pin', authority.token.pin];
+  if (reference === undefined || passphrase !== undefined) return passphrase;
+  throw new InputFault('PASSPHRASE', 'the spec wants a secret for the CA keys, and none was given', {
+    where,
+    expected: `what ${reference} holds`,
   });
 }
 

@@ -116,9 +116,9 @@ export async function layOut(request: CertificateRequest, issuer: Pick<Issuer, '
 }
 
 /** A certificate that a key signs for itself: a root. */
-export async function selfSign(request: CertificateRequest, key: KeyObject): Promise<string> {
+export async function selfSign(request: CertificateRequest, key: KeyObject | Signer): Promise<string> {
   const { keyId } = await SubjectKeyIdentifierExtension.create(new PublicKey(request.publicKey));
-  return issueCertificate(request, { name: nameOf(request.commonName), keyId, signer: signerOf(key) });
+  return issueCertificate(request, { name: nameOf(request.commonName), keyId, signer: 'sign' in key ? key : signerOf(key) });
 }
 
 /** A certificate and its key (or what signs with it) as an issuer; that they belong together is the caller's to check. */

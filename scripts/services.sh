@@ -5,6 +5,8 @@
 #   ZT_TEST_TPM               how tpm2-tools reach a TPM 2.0 in software (swtpm), fresh for this run
 #   ZT_TEST_POSTGRES          postgres:// URL of a database whose user may create databases
 #   ZT_TEST_POSTGRES_RESTART  a command that restarts that server at once, as a crash would
+#   ZT_TEST_SOFTHSM           the PKCS#11 module of SoftHSM2
+#   ZT_TEST_PKCS11JS          a folder in which the package pkcs11js is installed
 set -euo pipefail
 
 install_packages() {
@@ -12,6 +14,7 @@ install_packages() {
   ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
   command -v swtpm >/dev/null || missing+=(swtpm)
   command -v tpm2_createek >/dev/null || missing+=(tpm2-tools)
+  command -v softhsm2-util >/dev/null || missing+=(softhsm2)
   [ ${#missing[@]} -eq 0 ] && return
   local as_root=()
   [ "$(id -u)" -eq 0 ] || as_root=(sudo)
@@ -51,6 +54,13 @@ free_port() {
   node -e "const s=require('node:net').createServer().listen(0,'127.0.0.1',()=>{console.log(s.address().port);s.close()})"
 }
 
+# The native package for PKCS#11 tokens: users who have a token install it themselves, so the tests do too, apart from the checkout.
+install_pkcs11js() {
+  mkdir "$1"
+  echo '{ "private": true }' >"$1/package.json"
+  npm install --prefix "$1" --no-audit --no-fund --loglevel error pkcs11js@^2.1.7 >&2
+}
+
 # The tools take the port after the TPM's own for its control channel.
 start_tpm() {
   local folder=$1 port=$2
@@ -62,7 +72,7 @@ start_tpm() {
 stop() {
   as_owner "$1" "$(postgres_bin)/pg_ctl" -D "$1/data" -m immediate stop >/dev/null 2>&1 || true
   [ ! -s "$1.tpm/pid" ] || kill "$(cat "$1.tpm/pid")" 2>/dev/null || true
-  rm -rf "$1" "$1.tpm"
+  rm -rf "$1" "$1.tpm" "$1.pkcs11"
 }
 
 run() {
@@ -78,6 +88,8 @@ run() {
   tpm=$(free_port)
   start_tpm "$folder.tpm" "$tpm"
   export ZT_TEST_TPM="swtpm:host=127.0.0.1,port=$tpm"
+  install_pkcs11js "$folder.pkcs11"
+  export ZT_TEST_PKCS11JS="$folder.pkcs11" ZT_TEST_SOFTHSM=/usr/lib/softhsm/libsofthsm2.so
   local status=0
   "$@" || status=$?
   return "$status"
@@ -90,7 +102,7 @@ restart() {
 case "${1:-}" in
 run | restart) "$@" ;;
 *)
-  sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
   exit 2
   ;;
 esac

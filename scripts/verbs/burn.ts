@@ -78,8 +78,11 @@ async function burn(path: string, flags: BurnFlags, job: Job): Promise<ExitCode>
   const { out, resume = false, workers } = flags;
   const author = { station: flags.station ?? hostname(), ...(flags.operator === undefined ? {} : { operator: flags.operator }) };
   const ledger = flags.ledger === undefined ? undefined : await openNamedLedger(flags.ledger);
-  const reference = spec.authority?.passphrase;
-  const passphrase = reference === undefined ? {} : { passphrase: await readSecret(reference, 'authority.passphrase') };
+  const { token, passphrase: reference = token?.pin } = spec.authority ?? {};
+  const passphrase =
+    reference === undefined
+      ? {}
+      : { passphrase: await readSecret(reference, token === undefined ? 'authority.passphrase' : 'authority.token.pin') };
   const base = { ...passphrase, out, resume, workers, author, clock: systemClock, entropy: systemEntropy, onProgress, signal: job.signal };
   const summary = await burnBatch(spec, ledger === undefined ? base : { ...base, ledger }).finally(async () => {
     progress.stop();
