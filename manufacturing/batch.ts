@@ -22,6 +22,8 @@ import type { BatchSpec, GroupSpec } from './spec-schema.js';
 import { imageProblem, type Station } from './station.js';
 import { runWorkers, type WorkerOutcome } from './workers.js';
 
+export { proveWithCode } from './authority.js';
+export { issuerOf } from './certificates.js';
 export { type BatchPlan, type PlannedDevice, planBatch, type SpecWarning } from './plan.js';
 
 /** What happens while a batch is burnt; nothing in it is secret. */
