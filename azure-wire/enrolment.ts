@@ -52,6 +52,10 @@ interface EnrolmentBase {
   customAllocationDefinition?: CustomAllocationDefinition;
   initialTwin?: InitialTwin;
   capabilities?: { iotEdge: boolean };
+  /** Policy that issues a certificate to a device that sends a `csr`. Source: DPS service API, 2025-07-01-preview. */
+  credentialPolicyName?: string;
+  /** Trust bundle that the device is told. Source: DPS service API, 2021-11-01-preview. */
+  trustBundleId?: string;
   etag?: string;
   createdDateTimeUtc?: string;
   lastUpdatedDateTimeUtc?: string;

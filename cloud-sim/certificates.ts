@@ -1,4 +1,5 @@
 import { createHash, X509Certificate } from 'node:crypto';
+import { timestampUtc } from '@zerotouch/azure-wire/errors';
 import { CloudFault } from './faults.js';
 
 const MEMO_SIZE = 512;
@@ -52,4 +53,18 @@ export function validityAt(certificate: X509Certificate, epochMs: number): 'vali
 /** Whether `issuer`'s key signed `certificate`, and the names and extensions of both say so. */
 export function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
   return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
+}
+
+/** What Azure shows of a certificate. Source: swagger, X509CertificateInfo. */
+export function certificateInfo(certificate: X509Certificate): Record<string, unknown> {
+  return {
+    subjectName: subjectLine(certificate),
+    sha1Thumbprint: certificate.fingerprint.replaceAll(':', ''),
+    sha256Thumbprint: thumbprint(certificate),
+    issuerName: issuerLine(certificate),
+    notBeforeUtc: timestampUtc(Date.parse(certificate.validFrom)),
+    notAfterUtc: timestampUtc(Date.parse(certificate.validTo)),
+    serialNumber: certificate.serialNumber,
+    version: 3,
+  };
 }

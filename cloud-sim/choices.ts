@@ -119,6 +119,24 @@ export const dpsChoices = {
     value: 'counts and sizes, no rates',
     why: 'a test double must not slow down a suite; option limits: "azure" keeps all',
   },
+  badSigningRequest: {
+    value: dpsErrors.badRequest,
+    why: 'no source names the answer to a csr that cannot be read, has another name or signature, or whose enrolment has no policy',
+  },
+  signingRequestOfOldVersion: {
+    value: 'ignored',
+    why: 'before 2025-07-01-preview there is no member csr; unknown members are not looked at',
+  },
+  credentialPolicies: {
+    value: 'each name is one',
+    why: 'enrolments name a policy of a registry namespace (credentialPolicyName); here it is made when it is first used, under one root',
+  },
+  issuedCertificateDays: { value: 30, why: 'a policy of the registry says it; there is no registry here' },
+  issuedCertificateAtHub: {
+    value: 'by thumbprint, the latest alone',
+    why: "Azure's hub trusts the CA of the policy; a registration without csr puts the credential back that it was made with",
+  },
+  unknownTrustBundle: { value: 'not told', why: 'no source says what becomes of an enrolment whose trust bundle does not exist' },
   unlinkedHub: { value: 'skipped', why: 'an enrolment may outlive a link; registration fails with 400208 when no linked hub is left' },
   severalGroupsOfOneIssuer: { value: 'the first by enrollmentGroupId', why: 'some order is needed that does not change from call to call' },
   recordAfterEnrolment: { value: 'kept', why: 'deleting an enrolment is not said to delete the registration record or the hub device' },
@@ -142,6 +160,10 @@ export const hubChoices = {
   twinWithoutApiVersion: {
     value: hubErrors.argumentInvalid,
     why: 'observed: without api-version in the user name twin patches fail with 400',
+  },
+  foreignWill: {
+    value: connack.notAuthorised,
+    why: 'only telemetry of the device itself is documented as a will, QoS 0 or 1; DPS takes none. MQTT 3.1.1 has no code of its own for it',
   },
   oversizedTelemetry: { value: 'close', why: 'MQTT 3.1.1 has no other way to refuse a publish' },
   emptyPatch: { value: 'counts as a change', why: 'the section was written; a client that waits for a version gets one' },

@@ -28,8 +28,10 @@ import { Dps } from './dps/dps.js';
 import { type Edge, edgeList, edgesOf } from './dps/edges.js';
 import { Enrolments } from './dps/enrolments.js';
 import { type ImportSummary, importEnrolments } from './dps/import.js';
+import { Issuance } from './dps/issuance.js';
 import { type LinkedHubs, Links } from './dps/links.js';
 import { Throttle } from './dps/throttle.js';
+import { trustBundles } from './dps/trust-bundles.js';
 import type { CloudEvents } from './events.js';
 import { CloudFault } from './faults.js';
 import { HubPark, type HubsAdmin } from './hub/park.js';
@@ -65,6 +67,7 @@ export type { Edge } from './dps/edges.js';
 export type { ImportSummary } from './dps/import.js';
 export type { Latencies } from './dps/latency.js';
 export type { LinkedHub, LinkedHubs, LinkSettings } from './dps/links.js';
+export type { TrustBundleSpec } from './dps/trust-bundles.js';
 export type { CloudEvents } from './events.js';
 export type { HubsAdmin } from './hub/park.js';
 export type { LimitOption, LimitValues } from './limits.js';
@@ -176,6 +179,8 @@ async function startOver(store: Store, options: CloudOptions, settings: CloudSet
     edges,
     webhook: { timeoutMs: webhookTimeoutSeconds * 1000, ca: options.webhookCa },
     challengeSecret: await links.challengeSecret(),
+    issuance: new Issuance({ store, clock, entropy }),
+    trustBundles: trustBundles(options.trustBundles ?? [], clock.now()),
     wrapForTpm: tpmWrapper(entropy),
     behaviours,
   });

@@ -7,6 +7,7 @@ import type { ServicePolicy } from './api/service/policies.js';
 import type { Behaviour } from './behaviours/behaviour.js';
 import { dpsChoices } from './choices.js';
 import type { Latencies } from './dps/latency.js';
+import type { TrustBundleSpec } from './dps/trust-bundles.js';
 import { CloudFault } from './faults.js';
 import { type LimitOption, limitSchema } from './limits.js';
 import type { CloudState } from './store/state.js';
@@ -61,6 +62,8 @@ export interface CloudOptions {
   webhookTimeoutSeconds?: number;
   /** PEM of a CA that webhooks over HTTPS may have their certificate from, besides the public ones. */
   webhookCa?: string;
+  /** What devices of enrolments with a `trustBundleId` are told to trust, by api-version 2021-11-01-preview. Default: none. */
+  trustBundles?: readonly TrustBundleSpec[];
   /** How long a connection may take until its MQTT CONNECT is there, seconds. Default 30. */
   connectTimeoutSeconds?: number;
 }

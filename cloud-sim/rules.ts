@@ -69,6 +69,36 @@ export const rules: Record<Rule, RuleEntry> = {
     remedy: 'send one id; X.509 devices use the CN of their leaf',
   },
   'request-size': { at: 'DPS', means: 'the body is longer than 96 KB', wire: '413', remedy: 'send a smaller payload' },
+  'csr-policy': {
+    at: 'DPS',
+    means: 'the device asks for a certificate, and its enrolment names no policy that would issue one',
+    wire: '400, 400004',
+    remedy: 'set credentialPolicyName of the enrolment, or register without csr',
+  },
+  'csr-form': {
+    at: 'DPS',
+    means: 'the csr is no PKCS#10 in DER and base64: PEM armour, line feeds, cut short',
+    wire: '400, 400004',
+    remedy: 'send the DER of the request in base64, one line',
+  },
+  'csr-name': {
+    at: 'DPS',
+    means: "the csr's common name is not the registration id",
+    wire: '400, 400004',
+    remedy: 'make the request with the registration id as its common name',
+  },
+  'csr-signature': {
+    at: 'DPS',
+    means: 'the csr is not signed with the key that it asks a certificate for',
+    wire: '400, 400004',
+    remedy: 'sign the request anew with its own key',
+  },
+  'will-unsupported': {
+    at: 'DPS, hub',
+    means: 'the MQTT will is no telemetry of the device itself, or has QoS 2',
+    wire: 'CONNACK 5',
+    remedy: 'send the will to devices/{deviceId}/messages/events/, QoS 0 or 1; DPS takes none',
+  },
   'attestation-kind': {
     at: 'DPS, hub',
     means: 'the enrolment or the hub wants another kind of credential than the device showed',

@@ -21,7 +21,7 @@ export class BehavedSession extends DpsSession {
     return this.#behaved('operation', () => super.operation(operation));
   }
 
-  override lookUp(): Promise<DpsReply> {
-    return this.#behaved('look-up', () => super.lookUp());
+  override lookUp(body?: Uint8Array): Promise<DpsReply> {
+    return this.#behaved('look-up', () => super.lookUp(body));
   }
 }

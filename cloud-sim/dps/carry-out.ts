@@ -44,11 +44,13 @@ export interface Kept {
   assignment: Assignment | undefined;
   /** Base64; a TPM's wrapped hub key. */
   authenticationKey: string | undefined;
+  /** Of a certificate that was issued; see {@link RegistrationRecord}. */
+  issuedCertificateChain?: readonly string[] | undefined;
 }
 
 /** Keeps what became of a registration. */
 export function keepRegistration(
-  { registrationId, source, operationId, assignment, authenticationKey }: Kept,
+  { registrationId, source, operationId, assignment, authenticationKey, issuedCertificateChain }: Kept,
   { store, clock, entropy }: { store: Store; clock: Clock; entropy: Entropy },
 ): Promise<RegistrationRecord> {
   const now = timestampUtc(clock.now());
@@ -66,7 +68,14 @@ export function keepRegistration(
       [type]: proof,
     };
     const place = assignment !== undefined && 'move' in assignment ? assignment.move.to : current?.place;
-    return { state, operationId, ...(place === undefined ? {} : { place }) };
+    const { trustBundleId } = source.enrolment;
+    return {
+      state,
+      operationId,
+      ...(place === undefined ? {} : { place }),
+      ...(issuedCertificateChain === undefined ? {} : { issuedCertificateChain }),
+      ...(trustBundleId === undefined ? {} : { trustBundleId }),
+    };
   });
 }
 

@@ -1,6 +1,6 @@
 import type { ServiceErrorBody } from '@zerotouch/azure-wire/errors';
 import { GLOBAL_DPS_HOST } from '@zerotouch/azure-wire/ids';
-import type { RegistrationOperationStatus, RegistrationState } from '@zerotouch/azure-wire/registration';
+import type { RegistrationOperationStatus, RegistrationState, TrustBundle } from '@zerotouch/azure-wire/registration';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import type { Behaviours } from '../behaviours/behaviours.js';
@@ -12,6 +12,7 @@ import type { Reason, WireAnswer } from '../reasons.js';
 import type { Store } from '../store/store.js';
 import { Turnstile } from '../turnstile.js';
 import { type Caller, judgeForm } from './caller.js';
+import type { Issuance } from './issuance.js';
 import type { Latencies } from './latency.js';
 import { DpsSession } from './session.js';
 import type { Throttle } from './throttle.js';
@@ -53,6 +54,9 @@ export interface DpsParts {
   webhook: WebhookSettings;
   /** What the keys of TPM challenges are made from. */
   challengeSecret: Uint8Array;
+  issuance: Issuance;
+  /** What devices may be told to trust, by id. */
+  trustBundles: ReadonlyMap<string, TrustBundle>;
   /** Default: none. */
   behaviours?: Behaviours;
   /** Without it TPMs are not served. */

@@ -88,6 +88,11 @@ const common = {
     })
     .optional(),
   capabilities: z.strictObject({ iotEdge: z.boolean() }).optional(),
+  credentialPolicyName: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,49}$/, { error: 'is no name of a credential policy: 1 to 50 letters, digits and . _ -' })
+    .optional(),
+  trustBundleId: z.string().min(1).max(128).optional(),
   etag: z.string().optional(),
   createdDateTimeUtc: z.string().optional(),
   lastUpdatedDateTimeUtc: z.string().optional(),

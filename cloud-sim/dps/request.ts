@@ -6,8 +6,8 @@ import { isJsonObject } from '@zerotouch/azure-wire/twin';
 import { dpsChoices } from '../choices.js';
 import type { Reason } from '../reasons.js';
 
-/** What a register request says, or what is wrong with it. `payload` is what the device sent for custom allocation. */
-export type ReadRequest = { payload: unknown } | { flaw: { error: ServiceErrorEntry; reason: Reason } };
+/** What a register request says, or what is wrong with it. `payload` is what the device sent for custom allocation, `csr` its wish for a certificate. */
+export type ReadRequest = { payload: unknown; csr?: unknown } | { flaw: { error: ServiceErrorEntry; reason: Reason } };
 
 /**
  * Reads the body of a register request: empty, or a JSON object whose registration id, if it has one, is the caller's. Pure.
@@ -36,9 +36,9 @@ export function readRequest(body: Uint8Array, registrationId: string, limit: num
       remedy: 'send a DeviceRegistration as JSON',
     });
   }
-  const { registrationId: named, payload } = value;
+  const { registrationId: named, payload, csr } = value;
   if (named === undefined || (typeof named === 'string' && canonicalRegistrationId(named) === canonicalRegistrationId(registrationId))) {
-    return { payload };
+    return { payload, csr };
   }
   return flawed(dpsChoices.wrongRegistrationIdInBody.value, {
     rule: 'request-id',

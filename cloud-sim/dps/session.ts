@@ -1,17 +1,23 @@
 import { dpsErrors, errorBody, httpStatusOf, type ServiceErrorEntry } from '@zerotouch/azure-wire/errors';
 import { canonicalRegistrationId, GLOBAL_DPS_HOST } from '@zerotouch/azure-wire/ids';
+import { parseJson } from '@zerotouch/azure-wire/json';
 import { DPS_DEVICE_KEY_NAME } from '@zerotouch/azure-wire/sas';
+import { isJsonObject } from '@zerotouch/azure-wire/twin';
 import { dpsChoices } from '../choices.js';
 import type { Attempt, Reason, Transport, WireAnswer } from '../reasons.js';
 import type { DeviceAuthentication, RegistrationRecord } from '../store/store.js';
 import { generatedKey, guid, operationId } from '../unique.js';
 import { type Assignment, assign } from './assignment.js';
 import { attest } from './attestation.js';
-import { carryOut, keepRegistration } from './carry-out.js';
+import { carryOut, type Kept, keepRegistration } from './carry-out.js';
 import { type Admitted, type Claim, type Ground, type Refused, sourceId, type Verdict } from './claim.js';
 import type { DpsGround, DpsReply } from './dps.js';
+import type { Issued } from './issuance.js';
 import { withNearestEnrolment } from './nearest-enrolment.js';
+import { issuesCertificates } from './previews.js';
 import { readRequest } from './request.js';
+import { readSigningRequest, type SigningRequest } from './signing-request.js';
+import { toldState } from './told.js';
 import { challengeKeys, endorsementFlaw, type TpmCredential, withEnrolledTpm } from './tpm.js';
 
 /** Who speaks, and where it reached us. */
@@ -48,9 +54,12 @@ export class DpsSession {
     const verdict = await this.#attest();
     if ('refused' in verdict) return this.#refuse(verdict.refused.error, verdict.refused.reason);
 
-    const operation = operationId(this.#ground.entropy);
     const { source } = verdict.admitted;
-    const work = () => this.#ground.turnstile.pass(this.#key, () => this.#assign(verdict.admitted, read.payload, operation));
+    const asked = await readSigningRequest(read.csr, this.#claim, source);
+    if (asked !== undefined && 'flaw' in asked) return this.#refuse(asked.flaw.error, asked.flaw.reason);
+    const operation = operationId(this.#ground.entropy);
+    const work = () =>
+      this.#ground.turnstile.pass(this.#key, () => this.#assign(verdict.admitted, read.payload, operation, asked?.request));
     if (source.enrolment.allocationPolicy === 'custom') {
       // A webhook may take its time: the device asks again, as it does with Azure.
       await this.#keep(verdict.admitted, operation, undefined);
@@ -81,15 +90,26 @@ export class DpsSession {
     const done = status !== 'assigning';
     return {
       status: done ? 200 : 202,
-      body: { operationId: operation, status, registrationState: record.state },
+      body: { operationId: operation, status, registrationState: toldState(record, this.#claim.apiVersion, this.#ground.trustBundles) },
       ...(done ? {} : { retryAfter }),
     };
   }
 
-  /** The present state of the registration, without registering: HTTPS has it. Counts as a registration for throttling. */
-  async lookUp(): Promise<DpsReply> {
+  /** The present state of the registration, without registering: HTTPS has it. Counts as a registration for throttling. @param body of the request */
+  async lookUp(body: Uint8Array = new Uint8Array()): Promise<DpsReply> {
     const throttled = this.#ground.throttle.registration();
     if (throttled !== undefined) return this.#refuse(dpsErrors.throttled, throttled.reason, throttled.retryAfterSeconds);
+    const asked = parseJson(body);
+    if (isJsonObject(asked) && asked.csr !== undefined && issuesCertificates(this.#claim.apiVersion)) {
+      return this.#refuse(dpsErrors.badRequest, {
+        rule: 'request-body',
+        text: 'a csr came with a status lookup',
+        seen: 'a member csr',
+        expected: 'a status lookup without csr',
+        nearest: 'the same request without csr',
+        remedy: 'send the csr with the register request',
+      });
+    }
     const refusal = await this.#unattested();
     if (refusal !== undefined) return refusal;
     const record = await this.#ground.store.registrations.get(this.#key);
@@ -129,18 +149,20 @@ export class DpsSession {
     return { status: 401, body: { message: 'Authorization required', authenticationKey, keyName: DPS_DEVICE_KEY_NAME } };
   }
 
-  async #assign(admitted: Admitted, payload: unknown, operation: string): Promise<void> {
+  async #assign(admitted: Admitted, payload: unknown, operation: string, asked: SigningRequest | undefined): Promise<void> {
     const { registrationId, apiVersion } = this.#claim;
     const { source } = admitted;
     const { hubs } = this.#ground;
     const assignment = await assign({ registrationId, apiVersion, source, region: this.#speaker.region, payload }, this.#ground);
     let authenticationKey: string | undefined;
+    let issued: Issued | undefined;
     if ('move' in assignment) {
       const authentication = await this.#authentication(admitted);
       authenticationKey = authentication.authenticationKey;
-      await carryOut(assignment, source, authentication.own, hubs);
+      issued = asked === undefined ? undefined : await this.#ground.issuance.issue(asked);
+      await carryOut(assignment, source, issued?.authentication ?? authentication.own, hubs);
     }
-    await this.#keep(admitted, operation, assignment, authenticationKey);
+    await this.#keep(admitted, operation, assignment, { authenticationKey, issuedCertificateChain: issued?.chain });
     await this.#tell(admitted, assignment);
   }
 
@@ -188,11 +210,14 @@ export class DpsSession {
     admitted: Admitted,
     operation: string,
     assignment: Assignment | undefined,
-    authenticationKey?: string,
+    { authenticationKey, issuedCertificateChain }: Partial<Pick<Kept, 'authenticationKey' | 'issuedCertificateChain'>> = {},
   ): Promise<RegistrationRecord> {
     const { registrationId } = this.#claim;
     const { source } = admitted;
-    return keepRegistration({ registrationId, source, operationId: operation, assignment, authenticationKey }, this.#ground);
+    return keepRegistration(
+      { registrationId, source, operationId: operation, assignment, authenticationKey, issuedCertificateChain },
+      this.#ground,
+    );
   }
 
   async #tell({ source }: Admitted, assignment: Assignment): Promise<void> {

@@ -81,14 +81,15 @@ export class HubSession {
   /**
    * Takes a message.
    * @param bag the property bag as it came, url-encoded
+   * @param marks properties that the hub sets itself
    * @returns why it was not taken, or `undefined`
    */
-  telemetry(deviceId: string, body: Buffer, bag: string, retained: boolean): string | undefined {
+  telemetry(deviceId: string, body: Buffer, bag: string, marks: Readonly<Record<string, string>>): string | undefined {
     if (deviceId !== this.deviceId)
       return `telemetry for device ${JSON.stringify(deviceId)} on the connection of ${JSON.stringify(this.deviceId)}`;
     const limit = hubLimits.telemetryBytes.value;
     if (body.length > limit) return `telemetry of ${body.length} bytes, at most ${limit} are allowed`;
-    const properties = { ...parseBag(bag), ...(retained ? { 'mqtt-retain': 'true' } : {}) };
+    const properties = { ...parseBag(bag), ...marks };
     this.#ground.journal.tell('telemetry', { hub: this.#ground.host, deviceId, body, properties });
     return undefined;
   }

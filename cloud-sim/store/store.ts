@@ -128,6 +128,10 @@ export interface RegistrationRecord {
   /** Where the device was assigned last; it outlives registrations that fail. */
   place?: { hub: string; deviceId: string };
   operationId: string;
+  /** Of the certificate that was issued for this operation; see RegistrationState. */
+  issuedCertificateChain?: readonly string[];
+  /** Of the enrolment, as it was then. */
+  trustBundleId?: string;
 }
 
 /** How a device proves itself to its hub. Keys are base64, thumbprints SHA-256 in upper-case hexadecimal without colons. */
@@ -184,7 +188,7 @@ export interface Store {
   readonly links: Table<LinkRecord>;
   /** One record, under {@link SERVICE_KEY}. */
   readonly service: Table<ServiceRecord>;
-  /** One record, under {@link SERVICE_KEY}. */
+  /** Of the listeners under {@link SERVICE_KEY}; those of issued certificates under `issuance`. */
   readonly authority: Table<AuthorityRecord>;
   /** By {@link deviceKey}. */
   readonly devices: Table<DeviceRecord>;

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import { buildSas, dpsResource } from '@zerotouch/azure-wire/sas';
 import { Dps, type DpsParts, type TpmChallengeBody } from '@zerotouch/cloud-sim/dps/dps';
 import { Enrolments } from '@zerotouch/cloud-sim/dps/enrolments';
+import { Issuance } from '@zerotouch/cloud-sim/dps/issuance';
 import { Links } from '@zerotouch/cloud-sim/dps/links';
 import { admit, Throttle } from '@zerotouch/cloud-sim/dps/throttle';
 import type { CloudEvents } from '@zerotouch/cloud-sim/events';
@@ -50,6 +51,8 @@ async function dpsFor({ limits: option, ...more }: Partial<Omit<DpsParts, 'limit
     edges: new Map(),
     webhook: { timeoutMs: 100, ca: undefined },
     challengeSecret: await links.challengeSecret(),
+    issuance: new Issuance(parts),
+    trustBundles: new Map(),
     ...more,
   });
   const open = async (

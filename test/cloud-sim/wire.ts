@@ -109,7 +109,7 @@ export async function wireRegister(
   cloud: Cloud,
   registrationId: string,
   groupKey: string,
-  body: { payload?: unknown; apiVersion?: string } = {},
+  body: { payload?: unknown; csr?: unknown; apiVersion?: string } = {},
 ): Promise<DpsAnswer> {
   const { apiVersion, ...request } = body;
   await wireSignIn(wire, cloud, registrationId, groupKey, apiVersion);

@@ -1,8 +1,6 @@
-import type { X509Certificate } from 'node:crypto';
-import { timestampUtc } from '@zerotouch/azure-wire/errors';
 import type { RegistrationState } from '@zerotouch/azure-wire/registration';
 import { isJsonObject } from '@zerotouch/azure-wire/twin';
-import { issuerLine, readCertificate, subjectLine, thumbprint } from '../../certificates.js';
+import { certificateInfo, readCertificate } from '../../certificates.js';
 
 /** A JSON object of which only the members at hand are known. */
 export type Json = Record<string, unknown>;
@@ -90,18 +88,4 @@ function certificateText(value: unknown): string {
 function shownCertificate(text: string, itself: boolean): Json {
   const info = certificateInfo(readCertificate(text, 'enrolment'));
   return itself ? { certificate: text, info } : { info };
-}
-
-/** Source: swagger, X509CertificateInfo. */
-function certificateInfo(certificate: X509Certificate): Json {
-  return {
-    subjectName: subjectLine(certificate),
-    sha1Thumbprint: certificate.fingerprint.replaceAll(':', ''),
-    sha256Thumbprint: thumbprint(certificate),
-    issuerName: issuerLine(certificate),
-    notBeforeUtc: timestampUtc(Date.parse(certificate.validFrom)),
-    notAfterUtc: timestampUtc(Date.parse(certificate.validTo)),
-    serialNumber: certificate.serialNumber,
-    version: 3,
-  };
 }

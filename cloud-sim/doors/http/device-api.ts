@@ -108,7 +108,7 @@ function resourceOf({ registrationId, rest: [verb = '', id = '', ...more] }: Tar
   if (registrationId === '' || more.length > 0) return undefined;
   if (verb.toLowerCase() === 'register' && id === '') return { method: 'PUT', ask: (session, body) => session.register(body) };
   if (verb.toLowerCase() === 'operations' && id !== '') return { method: 'GET', ask: (session) => session.operation(id) };
-  if (verb === '') return { method: 'POST', ask: (session) => session.lookUp() };
+  if (verb === '') return { method: 'POST', ask: (session, body) => session.lookUp(body) };
   return undefined;
 }
 

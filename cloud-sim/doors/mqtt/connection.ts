@@ -5,7 +5,8 @@ import { connack } from '../../choices.js';
 import { type Channel, endSoon } from '../channel.js';
 import type { Watched } from '../sweep.js';
 import { FrameReader } from './frames.js';
-import type { MqttSession, Outgoing, Receptionist } from './session.js';
+import type { MqttSession, Outgoing, Published, Receptionist } from './session.js';
+import { willOf } from './will.js';
 
 /** Packets that may wait before reading pauses; bytes that may wait for a device that does not read. */
 const MAX_WAITING_PACKETS = 64;
@@ -35,6 +36,7 @@ export class MqttConnection implements Watched {
   #ended = false;
   #connectSeen = false;
   #cause: string | undefined;
+  #will: Published | undefined;
   /** Monotonic milliseconds until which something must be heard. */
   #silentUntil: number;
   #longestSilence = Number.POSITIVE_INFINITY;
@@ -112,6 +114,7 @@ export class MqttConnection implements Watched {
       case 'puback':
         return;
       case 'disconnect':
+        this.#will = undefined;
         return this.#end('the device disconnected');
       default:
         return this.#end(`a device may not send ${packet.cmd.toUpperCase()}`);
@@ -136,6 +139,7 @@ export class MqttConnection implements Watched {
     this.#silentUntil = this.#parts.clock.monotonic() + this.#longestSilence;
     this.#expiresAt = expiresAt;
     this.#session = session;
+    this.#will = willOf(packet);
     this.#write({ cmd: 'connack', returnCode: connack.accepted, sessionPresent: false });
     session.opened({ send: (message) => this.#send(message), end: (cause) => this.#end(cause) });
   }
@@ -147,6 +151,16 @@ export class MqttConnection implements Watched {
     if ('close' in outcome) return this.#end(outcome.close);
     if (qos === 1) this.#write({ cmd: 'puback', messageId: messageId ?? 0 });
     for (const reply of outcome.replies) this.#send(reply);
+  }
+
+  // Source: MQTT 3.1.1, 3.1.2.5: however the connection ended, unless by DISCONNECT.
+  #bequeath(): void {
+    if (this.#session === undefined || this.#will === undefined) return;
+    const { log } = this.#parts;
+    this.#session.publish(this.#will).then(
+      (outcome) => 'close' in outcome && log.warn({ cause: outcome.close }, 'a will was not taken'),
+      (error: unknown) => log.error({ err: error }, 'a will could not be handled'),
+    );
   }
 
   #send({ topic, payload }: Outgoing): void {
@@ -172,6 +186,7 @@ export class MqttConnection implements Watched {
     this.#ended = true;
     const cause = this.#cause ?? 'the connection was lost';
     this.#parts.log.debug({ cause }, 'a connection closed');
+    this.#bequeath();
     this.#session?.closed(cause);
     this.#parts.onClosed(this);
   }

@@ -44,11 +44,14 @@ export class HubMqttSession implements MqttSession {
     this.#filters.delete(filter);
   }
 
-  async publish({ topic, payload, retain }: Published): Promise<PublishOutcome> {
+  async publish({ topic, payload, retain, will }: Published): Promise<PublishOutcome> {
     const request = read(topic);
     switch (request?.kind) {
       case 'telemetry': {
-        const problem = this.#hub.telemetry(decoded(request.deviceId, this.#hub.deviceId), payload, request.properties, retain);
+        const problem = this.#hub.telemetry(decoded(request.deviceId, this.#hub.deviceId), payload, request.properties, {
+          ...(retain ? { 'mqtt-retain': 'true' } : {}),
+          ...(will ? { 'iothub-MessageType': 'Will' } : {}),
+        });
         return problem === undefined ? { replies: [] } : { close: problem };
       }
       case 'twin-get':

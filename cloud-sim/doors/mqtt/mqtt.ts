@@ -15,6 +15,7 @@ import { presentedCertificate } from '../presented.js';
 import { DpsMqttSession } from './dps-session.js';
 import { HubMqttSession } from './hub-session.js';
 import type { Reception, Receptionist } from './session.js';
+import { willFlaw } from './will.js';
 
 /** The services behind the MQTT door. */
 export interface MqttServices {
@@ -35,6 +36,8 @@ export function mqttReceptionist({ dps, hubs, journal }: MqttServices): Receptio
     const name = attempted(() => parseDpsUserName(userName));
     if ('fault' in name) return nameless('dps', GLOBAL_DPS_HOST, connect, channel, name.fault);
     const { idScope, registrationId, apiVersion } = name.value;
+    const flaw = willFlaw(connect, undefined);
+    if (flaw !== undefined) return unwilling('dps', GLOBAL_DPS_HOST, registrationId, channel, flaw);
     const opened = await dps.open({ idScope, registrationId, apiVersion, ...shown(connect, channel) }, (reason) => ({
       connack: dpsCode(reason.rule),
     }));
@@ -63,6 +66,8 @@ export function mqttReceptionist({ dps, hubs, journal }: MqttServices): Receptio
       await journal.attempt({ service: 'hub', host, transport: transportOf(channel), id: deviceId, outcome: 'refused', wire, reason });
       return { returnCode, cause: reason.text };
     }
+    const flaw = willFlaw(connect, deviceId);
+    if (flaw !== undefined) return unwilling('hub', host, deviceId, channel, flaw);
     const opened = await hub.open({ deviceId, moduleId, apiVersion, ...shown(connect, channel) }, (reason) => ({
       connack: reason === undefined ? 0 : hubCode(reason.rule),
     }));
@@ -73,6 +78,13 @@ export function mqttReceptionist({ dps, hubs, journal }: MqttServices): Receptio
       longestSilenceSeconds: hubLimits.keepAliveServerSeconds.value,
       ...(expiresAt === undefined ? {} : { expiresAt }),
     };
+  }
+
+  async function unwilling(service: 'dps' | 'hub', host: string, id: string, channel: Channel, reason: Reason): Promise<Reception> {
+    const returnCode = hubChoices.foreignWill.value;
+    const transport = transportOf(channel);
+    await journal.attempt({ service, host, transport, id, outcome: 'refused', wire: { connack: returnCode }, reason });
+    return { returnCode, cause: reason.text };
   }
 
   async function nameless(

@@ -6,6 +6,8 @@ export interface Published {
   topic: string;
   payload: Buffer;
   retain: boolean;
+  /** It was published for a device whose connection ended without DISCONNECT. */
+  will?: true;
 }
 
 /** A message for the device. */
