@@ -3,7 +3,7 @@ import { defaultLayout, keyedLayout, type Layout, TABLE_OFFSET } from '@zerotouc
 import { TABLE_SIZE } from '@zerotouch/flash-image/partition-table';
 import type { AuditContext } from './context.js';
 import type { Tell } from './findings.js';
-import type { ImageFacts } from './image-facts.js';
+import { type ImageFacts, isErased } from './image-facts.js';
 
 /** What is wrong with the file and the flash in it, whatever it says. */
 export function checkFlash({ file, layout, fielded }: ImageFacts, { life }: AuditContext, expected: Layout | undefined, tell: Tell): void {
@@ -32,8 +32,7 @@ function strayOffset(bytes: Buffer, { partitions }: Layout): number | undefined 
   const inOrder = [...partitions].sort((a, b) => a.offset - b.offset);
   for (const { offset, size } of [...inOrder, { offset: bytes.length, size: 0 }]) {
     const gap = bytes.subarray(from, Math.min(offset, bytes.length));
-    const at = gap.findIndex((byte) => byte !== 0xff);
-    if (at !== -1) return from + at;
+    if (!isErased(gap)) return from + gap.findIndex((byte) => byte !== 0xff);
     from = Math.max(from, offset + size);
   }
   return undefined;

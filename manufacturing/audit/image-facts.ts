@@ -68,7 +68,7 @@ export function readFacts(file: ImageFile, tell: Tell): ImageFacts | undefined {
   const fielded = attempt(tell, 'IMAGE_UNREADABLE', `partition ${DEVICE_PARTITION}`, () => {
     const partition = findPartition(layout, DEVICE_PARTITION);
     const bytes = readPartition(storage, partition);
-    if (bytes.every((byte) => byte === 0xff)) return false;
+    if (isErased(bytes)) return false;
     const damage = attempt(tell, 'NVS_DAMAGED', `partition ${DEVICE_PARTITION}`, () => inspectNvs(bytes, placeOf(partition), keys).damage);
     const [first] = damage ?? [];
     if (first !== undefined) tell('NVS_DAMAGED', first.where ?? `partition ${DEVICE_PARTITION}`, first.message);
@@ -83,6 +83,18 @@ export function readFacts(file: ImageFile, tell: Tell): ImageFacts | undefined {
     fielded: fielded ?? false,
     hashes: hashesOf(storage, layout),
   };
+}
+
+/** Erased flash to compare with; partitions are compared piece by piece. */
+const ERASED = Buffer.alloc(0x10000, 0xff);
+
+/** Whether every byte is FF. */
+export function isErased(bytes: Uint8Array): boolean {
+  for (let start = 0; start < bytes.length; start += ERASED.length) {
+    const piece = bytes.subarray(start, start + ERASED.length);
+    if (ERASED.compare(piece, 0, piece.length, 0, piece.length) !== 0) return false;
+  }
+  return true;
 }
 
 function readTexts(storage: Storage, partition: Partition, efuse: Buffer | undefined, tell: Tell): CertificateTexts | undefined {
