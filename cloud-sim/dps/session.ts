@@ -159,7 +159,8 @@ export class DpsSession {
     if ('move' in assignment) {
       const authentication = await this.#authentication(admitted);
       authenticationKey = authentication.authenticationKey;
-      issued = asked === undefined ? undefined : await this.#ground.issuance.issue(asked);
+      // A hub that cannot be reached would not learn of the certificate.
+      issued = asked === undefined || !assignment.reachable ? undefined : await this.#ground.issuance.issue(asked);
       await carryOut(assignment, source, issued?.authentication ?? authentication.own, hubs);
     }
     await this.#keep(admitted, operation, assignment, { authenticationKey, issuedCertificateChain: issued?.chain });
