@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { chmod, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /** Modes of what the factory writes, whatever the umask. */
@@ -63,7 +63,9 @@ export const systemFiles: Files = {
     }
   },
   rename: (from, to) => rename(from, to),
-  remove: (path) => rm(path, { force: true }),
+  async remove(path) {
+    await absentAsUndefined(unlink(path));
+  },
 };
 
 /** The name a file has until it is whole: in the same folder, so that the last step is a rename. */

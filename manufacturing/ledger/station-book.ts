@@ -1,4 +1,4 @@
-import type { Transaction } from 'kysely';
+import { sql, type Transaction } from 'kysely';
 import { ManufacturingFault } from '../faults.js';
 import type { LedgerDatabase } from './database.js';
 import type { Author, BatchState, DeviceRecord, DeviceState, IdentityRecord } from './records.js';
@@ -354,21 +354,25 @@ export class StationBook {
     identityOf: (device: Device) => string | null,
   ): Promise<void> {
     const { batch, author } = this.#options;
-    for (const device of devices) {
-      await db
-        .updateTable('ledger_devices')
-        .set({
-          state,
-          identity: identityOf(device),
-          station: author.station,
-          operator: author.operator ?? null,
-          changed_at: now,
-          ...(state === 'issued' ? {} : { claimed_by: null }),
-        })
-        .where('batch', '=', batch)
-        .where('position', '=', device.position)
-        .execute();
-    }
+    // One statement for all: a device more costs next to nothing.
+    const identities = devices.map((device) => sql`when ${device.position} then ${identityOf(device)}`);
+    await db
+      .updateTable('ledger_devices')
+      .set({
+        state,
+        identity: sql<string | null>`case position ${sql.join(identities, sql` `)} end`,
+        station: author.station,
+        operator: author.operator ?? null,
+        changed_at: now,
+        ...(state === 'issued' ? {} : { claimed_by: null }),
+      })
+      .where('batch', '=', batch)
+      .where(
+        'position',
+        'in',
+        devices.map(({ position }) => position),
+      )
+      .execute();
   }
 
   async #note(
