@@ -1,4 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
+// Node 20: toLegacyObject() loads a part of node:tls; where that happens before node:tls itself is loaded, tls.createSecureContext is lost for good.
+import 'node:tls';
 
 /**
  * The common name of a certificate's subject as its issuer wrote it, without escapes: what DPS holds against the registration id.

@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { spawnSync } from 'node:child_process';
 import { webcrypto, X509Certificate } from 'node:crypto';
 import { type JsonName, Name, X509CertificateGenerator } from '@peculiar/x509';
 import { commonName } from '@zerotouch/azure-wire/common-name';
@@ -65,4 +66,20 @@ t.test('no name, or more than one, is no name', async (t) => {
   t.equal(commonName(await named([{ OU: ['line 7'] }])), undefined);
   t.equal(commonName(await named([{ CN: ['a'] }, { CN: ['b'] }])), undefined);
   t.equal(commonName(await named([{ CN: ['a'] }, { CN: ['a'] }])), undefined);
+});
+
+t.test('reading a name leaves TLS as it was, in a process that has not used it yet', async (t) => {
+  const { raw } = await named([{ CN: ['device-1'] }]);
+  const door = import.meta.resolve('@zerotouch/azure-wire/common-name');
+  const script = `
+    const { X509Certificate } = await import('node:crypto');
+    const { commonName } = await import(${JSON.stringify(door)});
+    const name = commonName(new X509Certificate(Buffer.from('${raw.toString('base64')}', 'base64')));
+    const { createSecureContext } = await import('node:tls');
+    console.log(name, typeof createSecureContext);
+  `;
+  // Without what the test runner loads: that has used TLS by now.
+  const env = { ...process.env, NODE_OPTIONS: '' };
+  const child = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8', env });
+  t.equal(child.stdout.trim(), 'device-1 function', child.stderr);
 });
