@@ -165,6 +165,7 @@ async function startOver(store: Store, options: CloudOptions, settings: CloudSet
   const links = new Links({ store, entropy, limits });
   await links.linkOwn((await park.open(specs)).map(hubAddress));
   const hubs = park.running;
+  const throttle = new Throttle({ limits, clock });
   const dps = new Dps({
     idScope,
     retryAfter: retryAfterSeconds,
@@ -174,7 +175,7 @@ async function startOver(store: Store, options: CloudOptions, settings: CloudSet
     entropy,
     journal,
     limits,
-    throttle: new Throttle({ limits, clock }),
+    throttle,
     latencies: options.latencies ?? {},
     edges,
     webhook: { timeoutMs: webhookTimeoutSeconds * 1000, ca: options.webhookCa },
@@ -203,7 +204,7 @@ async function startOver(store: Store, options: CloudOptions, settings: CloudSet
       new AmqpConnection({ channel, receive: greet, clock, log, connectTimeout, onClosed: (connection) => sweep.delete(connection) }),
     );
   const https = new HttpsFront({ identity, requestTimeout: connectTimeout, log });
-  https.mount(dpsService({ store, enrolments, clock, entropy, log }));
+  https.mount(dpsService({ store, enrolments, clock, entropy, log, throttle }));
   https.mount(deviceApi({ dps, clock, entropy, log }));
   const subprotocols = new Map([
     ['mqtt', speakMqtt],

@@ -7,13 +7,18 @@ export class ServiceError extends Error {
   readonly entry: ServiceErrorEntry;
   /** What went wrong in truth; for the log, never on the wire. */
   readonly reason: string | undefined;
+  readonly retryAfterSeconds: number | undefined;
 
-  /** @param message what the caller reads, by default Azure's words for the code */
-  constructor(entry: ServiceErrorEntry, message: string = entry.message, reason?: string) {
+  /**
+   * @param message what the caller reads, by default Azure's words for the code
+   * @param retryAfterSeconds for a caller who may come again
+   */
+  constructor(entry: ServiceErrorEntry, message: string = entry.message, reason?: string, retryAfterSeconds?: number) {
     super(message);
     this.name = 'ServiceError';
     this.entry = entry;
     this.reason = reason;
+    this.retryAfterSeconds = retryAfterSeconds;
   }
 }
 

@@ -7,6 +7,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 
 import type { Logger } from 'pino';
 import { dpsChoices } from '../../choices.js';
 import type { Enrolments } from '../../dps/enrolments.js';
+import type { Throttle } from '../../dps/throttle.js';
 import type { ServiceRight, Store } from '../../store/store.js';
 import { guid } from '../../unique.js';
 import { serviceChoices } from './choices.js';
@@ -30,6 +31,8 @@ export interface ServiceParts {
   clock: Clock;
   entropy: Entropy;
   log: Logger;
+  /** Counts the calls of operators; absent: as many as they like. */
+  throttle?: Pick<Throttle, 'operation'>;
 }
 
 /**
@@ -137,11 +140,16 @@ async function makeRoutes(parts: ServiceParts): Promise<FastifyInstance> {
   return app;
 }
 
-async function judge(request: FastifyRequest, right: ServiceRight, { store, clock }: ServiceParts): Promise<void> {
+async function judge(request: FastifyRequest, right: ServiceRight, { store, clock, throttle }: ServiceParts): Promise<void> {
   const { authorization } = request.headers;
   await authorise({ authorization, right, hosts: [SERVICE_HOST, 'localhost', '127.0.0.1'], now: clock.now() }, (name) =>
     store.policies.get(name),
   );
+  // After the right: strangers do not use up what operators are allowed.
+  const throttled = throttle?.operation();
+  if (throttled !== undefined) {
+    throw new ServiceError(dpsErrors.throttled, undefined, throttled.reason.text, throttled.retryAfterSeconds);
+  }
   const version = (request.query as Record<string, unknown>)['api-version'];
   if (typeof version !== 'string' || !/^\d{4}-\d{2}-\d{2}(-preview)?$/.test(version) || version < dpsChoices.oldestApiVersion.value) {
     throw badRequest(`api-version is missing or not served; known is 2021-10-01, served is ${dpsChoices.oldestApiVersion.value} and later`);
@@ -154,6 +162,7 @@ function errorAnswer({ clock, entropy, log }: ServiceParts) {
     if (known === undefined) log.error({ err: error, url: request.url }, 'a call of the service API failed');
     const { entry, message, reason } = known ?? new ServiceError(dpsErrors.internal);
     if (known !== undefined) log.warn({ method: request.method, path: request.url.split('?')[0], code: entry.code }, reason ?? message);
+    if (known?.retryAfterSeconds !== undefined) reply.header('retry-after', String(known.retryAfterSeconds));
     const body = errorBody(entry, guid(entropy), clock.now(), message);
     return reply
       .code(httpStatusOf(entry.code))

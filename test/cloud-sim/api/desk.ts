@@ -8,6 +8,7 @@ import { keepPolicies, SERVICE_HOST, type ServicePolicy } from '@zerotouch/cloud
 import { dpsService } from '@zerotouch/cloud-sim/api/service/service';
 import { makeServerIdentity } from '@zerotouch/cloud-sim/doors/authority';
 import { Enrolments } from '@zerotouch/cloud-sim/dps/enrolments';
+import type { Throttle } from '@zerotouch/cloud-sim/dps/throttle';
 import { memoryStore } from '@zerotouch/cloud-sim/store/memory';
 import type { ServicePolicyRecord, Store } from '@zerotouch/cloud-sim/store/store';
 import { systemClock } from '@zerotouch/foundation/clock';
@@ -61,13 +62,14 @@ export function serviceToken(policy: { name: string; primaryKey: string }, resou
   return buildSas({ resource, key: Buffer.from(policy.primaryKey, 'base64'), expiry, keyName: policy.name });
 }
 
-export async function openDesk(t: Test, policies: ServicePolicy[] = [], store: Store = memoryStore()): Promise<Desk> {
+export async function openDesk(t: Test, policies: ServicePolicy[] = [], store: Store = memoryStore(), throttle?: Throttle): Promise<Desk> {
   const owner = await keepPolicies(policies, store, systemEntropy);
   const log: string[] = [];
   const parts = { store, clock: systemClock, entropy: systemEntropy };
   const handle = dpsService({
     ...parts,
     enrolments: new Enrolments(parts),
+    ...(throttle === undefined ? {} : { throttle }),
     log: pino({ level: 'debug' }, { write: (line) => log.push(line) }),
   });
   const { ca, certificate, privateKey } = await makeServerIdentity([SERVICE_HOST, 'localhost']);
