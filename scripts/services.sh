@@ -15,6 +15,7 @@ install_packages() {
   command -v swtpm >/dev/null || missing+=(swtpm)
   command -v tpm2_createek >/dev/null || missing+=(tpm2-tools)
   command -v softhsm2-util >/dev/null || missing+=(softhsm2)
+  command -v openssl >/dev/null || missing+=(openssl)
   [ ${#missing[@]} -eq 0 ] && return
   local as_root=()
   [ "$(id -u)" -eq 0 ] || as_root=(sudo)
