@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import type { BurnEvent } from '@zerotouch/manufacturing/batch';
 import { openLedger } from '@zerotouch/manufacturing/ledger/ledger';
 import t from 'tap';
-import { batchProblems } from './whole-batch.js';
-import { burn, certified, MIXED } from './workbench.js';
+import { batchProblems } from '../manufacturing/whole-batch.js';
+import { burn, certified, MIXED } from '../manufacturing/workbench.js';
 
 t.test('several threads burn one batch, each device once', async (t) => {
   const out = join(t.testdir(), 'batch');

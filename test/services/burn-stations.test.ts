@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openLedger } from '@zerotouch/manufacturing/ledger/ledger';
 import t from 'tap';
-import { startBurn } from './children.js';
-import { batchProblems } from './whole-batch.js';
-import { certified } from './workbench.js';
+import { startBurn } from '../manufacturing/children.js';
+import { batchProblems } from '../manufacturing/whole-batch.js';
+import { certified } from '../manufacturing/workbench.js';
 
 const COUNT = 80;
 const place = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'zerotouch-stations-'));
