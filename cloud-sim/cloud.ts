@@ -1,50 +1,27 @@
-import { EventEmitter } from 'node:events';
-import type { Server } from 'node:tls';
+import type { EventEmitter } from 'node:events';
 import type { EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
 import { canonicalRegistrationId, GLOBAL_DPS_HOST } from '@zerotouch/azure-wire/ids';
 import type { RegistrationState } from '@zerotouch/azure-wire/registration';
-import { systemClock } from '@zerotouch/foundation/clock';
-import { systemEntropy } from '@zerotouch/foundation/entropy';
-import { pino } from 'pino';
 import { type EnrolmentService, enrolmentService } from './api/dps-service.js';
 import { type HubService, hubService } from './api/hub-service.js';
-import { keepPolicies, serviceConnectionString } from './api/service/policies.js';
-import { dpsService } from './api/service/service.js';
+import { serviceConnectionString } from './api/service/policies.js';
 import type { Behaviour } from './behaviours/behaviour.js';
-import { Behaviours } from './behaviours/behaviours.js';
-import { AmqpConnection } from './doors/amqp/connection.js';
-import { amqpReceptionist } from './doors/amqp/dps-service.js';
-import { makeServerAuthority, makeServerIdentity, type ServerAuthority } from './doors/authority.js';
-import { type Channel, plainChannel } from './doors/channel.js';
-import { deviceApi } from './doors/http/device-api.js';
-import { HttpsFront } from './doors/https.js';
-import { Listener, tlsServer, tlsSettings } from './doors/listener.js';
-import { MqttConnection } from './doors/mqtt/connection.js';
-import { mqttReceptionist } from './doors/mqtt/mqtt.js';
-import { Sweep } from './doors/sweep.js';
-import { webSocketUpgrade } from './doors/websocket.js';
+import { openDoors } from './doors/doors.js';
 import type { CertificateService } from './dps/authorities.js';
-import { Dps } from './dps/dps.js';
-import { type Edge, edgeList, edgesOf } from './dps/edges.js';
-import { Enrolments } from './dps/enrolments.js';
+import type { Edge } from './dps/edges.js';
 import { type ImportSummary, importEnrolments } from './dps/import.js';
-import { Issuance } from './dps/issuance.js';
-import { type LinkedHubs, Links } from './dps/links.js';
-import { Throttle } from './dps/throttle.js';
-import { trustBundles } from './dps/trust-bundles.js';
+import type { LinkedHubs } from './dps/links.js';
 import type { CloudEvents } from './events.js';
 import { CloudFault } from './faults.js';
-import { HubPark, type HubsAdmin } from './hub/park.js';
-import { Journal } from './journal.js';
-import { limitValues } from './limits.js';
-import { type HubAddress, hubAddress } from './linked-hubs.js';
+import type { HubsAdmin } from './hub/park.js';
+import type { HubAddress } from './linked-hubs.js';
 import { type CloudOptions, type CloudSettings, cloudSettings } from './options.js';
 import type { Attempt } from './reasons.js';
+import { makeServices } from './services.js';
 import { memoryStore } from './store/memory.js';
 import { sqliteStore } from './store/sqlite/sqlite.js';
 import { type CloudState, exportState, importState } from './store/state.js';
-import { SERVICE_KEY, type Store } from './store/store.js';
-import { tpmWrapper } from './tpm/wrap.js';
+import type { Store } from './store/store.js';
 
 export type { CertificateUpload, EnrolmentService } from './api/dps-service.js';
 export type { HubDevice, HubService, HubTwin } from './api/hub-service.js';
@@ -143,130 +120,48 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
 }
 
 async function startOver(store: Store, options: CloudOptions, settings: CloudSettings): Promise<Cloud> {
-  const { entropy = systemEntropy, log = pino({ level: 'silent' }), policies = [] } = options;
-  const {
-    host,
-    mqttPort,
-    amqpPort,
-    httpsPort,
-    idScope,
-    hubs: specs,
-    retryAfterSeconds,
-    connectTimeoutSeconds,
-    webhookTimeoutSeconds,
-  } = settings;
-  const limits = limitValues(options.limits);
-  const edges = edgesOf(options.regions);
-  const behaviours = new Behaviours({ clock: options.clock ?? systemClock, entropy, active: options.behaviours ?? [] });
-  const { clock } = behaviours;
-  const events = new EventEmitter<CloudEvents>();
-  const journal = new Journal({ attempts: store.attempts, events, clock, log });
-  const park = new HubPark({ store, clock, entropy, journal, limits, behaviours });
-  const links = new Links({ store, entropy, limits });
-  await links.linkOwn((await park.open(specs)).map(hubAddress));
-  const hubs = park.running;
-  const throttle = new Throttle({ limits, clock });
-  const dps = new Dps({
-    idScope,
-    retryAfter: retryAfterSeconds,
-    store,
-    hubs,
-    clock,
-    entropy,
-    journal,
-    limits,
-    throttle,
-    latencies: options.latencies ?? {},
-    edges,
-    webhook: { timeoutMs: webhookTimeoutSeconds * 1000, ca: options.webhookCa },
-    challengeSecret: await links.challengeSecret(),
-    issuance: new Issuance({ store, clock, entropy }),
-    trustBundles: trustBundles(options.trustBundles ?? [], clock.now()),
-    wrapForTpm: tpmWrapper(entropy),
-    behaviours,
-  });
-  const enrolments = new Enrolments({ store, clock, entropy, limits });
-  const owner = await keepPolicies(policies, store, entropy);
-
-  const identity = await makeServerIdentity(
-    [GLOBAL_DPS_HOST, '*.azure-devices-provisioning.net', '*.azure-devices.net', ...hubs.keys(), 'localhost'],
-    edges.keys(),
-    await keptAuthority(store),
-  );
-  const receive = mqttReceptionist({ dps, hubs, journal });
-  const sweep = new Sweep(clock);
-  const connectTimeout = connectTimeoutSeconds * 1000;
-  const speakMqtt = (channel: Channel) =>
-    sweep.add(new MqttConnection({ channel, receive, clock, log, connectTimeout, onClosed: (connection) => sweep.delete(connection) }));
-  const greet = amqpReceptionist({ dps, clock, entropy });
-  const speakAmqp = (channel: Channel) =>
-    sweep.add(
-      new AmqpConnection({ channel, receive: greet, clock, log, connectTimeout, onClosed: (connection) => sweep.delete(connection) }),
-    );
-  const https = new HttpsFront({ identity, requestTimeout: connectTimeout, log });
-  https.mount(dpsService({ store, enrolments, clock, entropy, log, throttle }));
-  https.mount(deviceApi({ dps, clock, entropy, log }));
-  const subprotocols = new Map([
-    ['mqtt', speakMqtt],
-    ['amqpwsb10', speakAmqp],
-  ]);
-  https.mountUpgrade(webSocketUpgrade(subprotocols, log));
-  const listeners: Listener[] = [];
-  const open = async (server: Server, port: number): Promise<number> => {
-    const listener = await Listener.open({ server, host, port, edges: edges.keys(), log });
-    listeners.push(listener);
-    return listener.port;
-  };
-  const close = async (): Promise<void> => {
+  const services = await makeServices(store, options, settings);
+  const { behaviours, dps, enrolments, events, links, owner, park } = services;
+  const end = (): Promise<unknown> => {
     behaviours.close();
-    await Promise.all([...listeners.map((listener) => listener.close()), sweep.close(), dps.close()]);
+    return dps.close();
+  };
+  const doors = await openDoors(services, settings).catch(async (error: unknown) => {
+    await end();
+    throw error;
+  });
+  const close = async (): Promise<void> => {
+    await Promise.all([end(), doors.close()]);
     await store.close();
   };
-  let ports: { mqttPort: number; amqpPort: number; httpsPort: number };
-  try {
-    ports = {
-      mqttPort: await open(
-        tlsServer(tlsSettings(identity, connectTimeout), (socket) => speakMqtt(plainChannel(socket)), log),
-        mqttPort,
-      ),
-      amqpPort: await open(
-        tlsServer(tlsSettings(identity, connectTimeout), (socket) => speakAmqp(plainChannel(socket)), log),
-        amqpPort,
-      ),
-      httpsPort: await open(https.server, httpsPort),
-    };
-  } catch (error) {
-    await close();
-    throw error;
-  }
 
   return {
     dps: {
       host: GLOBAL_DPS_HOST,
-      ...ports,
-      idScope,
-      edges: edgeList(edges, listeners[0]?.edges),
-      serviceConnectionString: serviceConnectionString(`localhost:${ports.httpsPort}`, owner),
+      ...doors.ports,
+      idScope: settings.idScope,
+      edges: doors.edges,
+      serviceConnectionString: serviceConnectionString(`localhost:${doors.ports.httpsPort}`, owner),
     },
     get hubs() {
       return park.list();
     },
     linkedHubs: links,
     hubsAdmin: park,
-    ca: identity.ca,
+    ca: doors.ca,
     certificates: enrolments.authorities,
     enrolments: enrolmentService(store, enrolments),
     events,
-    import: (file) => importEnrolments(file, { store, enrolments, idScope }),
+    import: (file) => importEnrolments(file, { store, enrolments, idScope: settings.idScope }),
     registrations: async () => structuredClone((await store.registrations.list()).map(({ state }) => state)),
     deleteRegistration: (registrationId) => store.registrations.delete(canonicalRegistrationId(registrationId)),
     attempts: async (registrationId) => structuredClone(await store.attempts.list(canonicalRegistrationId(registrationId))),
     hub(name) {
-      const found = hubs.get(name.toLowerCase());
+      const found = park.running.get(name.toLowerCase());
       if (found !== undefined) return hubService(found);
       throw new CloudFault('UNKNOWN_HUB', 'no hub of this name runs here', {
         seen: name,
-        expected: `one of ${[...hubs.keys()].join(', ')}`,
+        expected: `one of ${[...park.running.keys()].join(', ')}`,
       });
     },
     exportState: () => exportState(store),
@@ -274,10 +169,4 @@ async function startOver(store: Store, options: CloudOptions, settings: CloudSet
     close,
     [Symbol.asyncDispose]: close,
   };
-}
-
-/** The CA of a cloud: its devices trust it again after a restart. */
-async function keptAuthority({ authority }: Store): Promise<ServerAuthority> {
-  const fresh = (await authority.get(SERVICE_KEY)) ?? (await makeServerAuthority());
-  return authority.update(SERVICE_KEY, (current) => current ?? fresh);
 }

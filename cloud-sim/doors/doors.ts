@@ -1,0 +1,98 @@
+import type { Server } from 'node:tls';
+import { GLOBAL_DPS_HOST } from '@zerotouch/azure-wire/ids';
+import { dpsService } from '../api/service/service.js';
+import { type Edge, edgeList } from '../dps/edges.js';
+import type { CloudSettings } from '../options.js';
+import type { Services } from '../services.js';
+import { SERVICE_KEY, type Store } from '../store/store.js';
+import { AmqpConnection } from './amqp/connection.js';
+import { amqpReceptionist } from './amqp/dps-service.js';
+import { makeServerAuthority, makeServerIdentity, type ServerAuthority } from './authority.js';
+import { type Channel, plainChannel } from './channel.js';
+import { deviceApi } from './http/device-api.js';
+import { HttpsFront } from './https.js';
+import { Listener, tlsServer, tlsSettings } from './listener.js';
+import { MqttConnection } from './mqtt/connection.js';
+import { mqttReceptionist } from './mqtt/mqtt.js';
+import { Sweep } from './sweep.js';
+import { webSocketUpgrade } from './websocket.js';
+
+/** The open doors of a cloud. */
+export interface Doors {
+  ports: { mqttPort: number; amqpPort: number; httpsPort: number };
+  /** Where a device reaches DPS and hubs in a region, by the same ports. */
+  edges: readonly Edge[];
+  /** Certificate of the CA that signed the listener's certificate, PEM. */
+  ca: string;
+  /** Ends every connection and stops listening. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens every door to the services: MQTT, AMQP, and HTTPS with WebSocket.
+ * @throws CloudFault PORT_IN_USE
+ */
+export async function openDoors(services: Services, settings: CloudSettings): Promise<Doors> {
+  const { store, park, edges, log, clock } = services;
+  const identity = await makeServerIdentity(
+    [GLOBAL_DPS_HOST, '*.azure-devices-provisioning.net', '*.azure-devices.net', ...park.running.keys(), 'localhost'],
+    edges.keys(),
+    await keptAuthority(store),
+  );
+  const connectTimeout = settings.connectTimeoutSeconds * 1000;
+  const sweep = new Sweep(clock);
+  const { speakMqtt, speakAmqp } = protocols(services, sweep, connectTimeout);
+  const https = new HttpsFront({ identity, requestTimeout: connectTimeout, log });
+  https.mount(dpsService(services));
+  https.mount(deviceApi(services));
+  const subprotocols = new Map([
+    ['mqtt', speakMqtt],
+    ['amqpwsb10', speakAmqp],
+  ]);
+  https.mountUpgrade(webSocketUpgrade(subprotocols, log));
+
+  const listeners: Listener[] = [];
+  const open = async (server: Server, port: number): Promise<number> => {
+    const listener = await Listener.open({ server, host: settings.host, port, edges: edges.keys(), log });
+    listeners.push(listener);
+    return listener.port;
+  };
+  const close = async (): Promise<void> => {
+    await Promise.all([...listeners.map((listener) => listener.close()), sweep.close()]);
+  };
+  const tls = tlsSettings(identity, connectTimeout);
+  try {
+    const ports = {
+      mqttPort: await open(
+        tlsServer(tls, (socket) => speakMqtt(plainChannel(socket)), log),
+        settings.mqttPort,
+      ),
+      amqpPort: await open(
+        tlsServer(tls, (socket) => speakAmqp(plainChannel(socket)), log),
+        settings.amqpPort,
+      ),
+      httpsPort: await open(https.server, settings.httpsPort),
+    };
+    return { ports, edges: edgeList(edges, listeners[0]?.edges), ca: identity.ca, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** What is spoken on a channel that is open. */
+function protocols({ dps, park, journal, clock, entropy, log }: Services, sweep: Sweep, connectTimeout: number) {
+  const receive = mqttReceptionist({ dps, hubs: park.running, journal });
+  const greet = amqpReceptionist({ dps, clock, entropy });
+  const common = { clock, log, connectTimeout, onClosed: sweep.delete.bind(sweep) };
+  return {
+    speakMqtt: (channel: Channel) => sweep.add(new MqttConnection({ channel, receive, ...common })),
+    speakAmqp: (channel: Channel) => sweep.add(new AmqpConnection({ channel, receive: greet, ...common })),
+  };
+}
+
+/** The CA of a cloud: its devices trust it again after a restart. */
+async function keptAuthority({ authority }: Store): Promise<ServerAuthority> {
+  const fresh = (await authority.get(SERVICE_KEY)) ?? (await makeServerAuthority());
+  return authority.update(SERVICE_KEY, (current) => current ?? fresh);
+}
