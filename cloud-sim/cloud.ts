@@ -19,6 +19,7 @@ import { type CloudOptions, type CloudSettings, cloudSettings } from './options.
 import type { Attempt } from './reasons.js';
 import { makeServices } from './services.js';
 import { memoryStore } from './store/memory.js';
+import { type Paged, type PageWish, pageOf } from './store/paged.js';
 import { sqliteStore } from './store/sqlite/sqlite.js';
 import { type CloudState, exportState, importState } from './store/state.js';
 import type { Store } from './store/store.js';
@@ -52,6 +53,7 @@ export { azureLimits } from './limits.js';
 export type { HubAddress } from './linked-hubs.js';
 export type { CloudOptions, HubSpec } from './options.js';
 export type { Attempt, Reason } from './reasons.js';
+export type { Paged, PageWish } from './store/paged.js';
 export type { CloudState } from './store/state.js';
 
 /** A running local Azure. */
@@ -86,6 +88,8 @@ export interface Cloud extends AsyncDisposable {
   import(file: EnrolmentFile): Promise<ImportSummary>;
   /** Every registration that DPS keeps, assigned and failed. */
   registrations(): Promise<RegistrationState[]>;
+  /** The same, a page at a time, those of one enrolment group if one is named. */
+  registrationsPage(wish: PageWish & { enrolmentGroup?: string | undefined }): Promise<Paged<RegistrationState>>;
   /** Forgets a registration; the device stays at its hub. @returns whether there was one */
   deleteRegistration(registrationId: string): Promise<boolean>;
   /** What a device tried at DPS and at its hub, oldest first, with the real reasons. Only the latest are kept. */
@@ -154,6 +158,11 @@ async function startOver(store: Store, options: CloudOptions, settings: CloudSet
     events,
     import: (file) => importEnrolments(file, { store, enrolments, idScope: settings.idScope }),
     registrations: async () => structuredClone((await store.registrations.list()).map(({ state }) => state)),
+    registrationsPage: async ({ enrolmentGroup, startsWith, ...wish }) => {
+      const canonical = startsWith === undefined ? undefined : canonicalRegistrationId(startsWith);
+      const { items, next } = await pageOf(store.registrations, { ...wish, startsWith: canonical, group: enrolmentGroup });
+      return { items: structuredClone(items.map(({ state }) => state)), next };
+    },
     deleteRegistration: (registrationId) => store.registrations.delete(canonicalRegistrationId(registrationId)),
     attempts: async (registrationId) => structuredClone(await store.attempts.list(canonicalRegistrationId(registrationId))),
     hub(name) {

@@ -1,6 +1,7 @@
 import type { EnrolmentGroup, IndividualEnrolment, ProvedCertificate } from '@zerotouch/azure-wire/enrolment';
 import { canonicalRegistrationId } from '@zerotouch/azure-wire/ids';
 import type { Enrolments } from '../dps/enrolments.js';
+import { type Paged, type PageWish, pageOf } from '../store/paged.js';
 import type { Store } from '../store/store.js';
 
 /** A CA certificate to upload; without `verification` it stays unproved. */
@@ -16,6 +17,8 @@ export interface EnrolmentService {
   getIndividual(registrationId: string): Promise<IndividualEnrolment | undefined>;
   groups(): Promise<EnrolmentGroup[]>;
   individuals(): Promise<IndividualEnrolment[]>;
+  /** The same, a page at a time. */
+  individualsPage(wish: PageWish): Promise<Paged<IndividualEnrolment>>;
   /** @returns whether there was one */
   deleteGroup(enrollmentGroupId: string): Promise<boolean>;
   deleteIndividual(registrationId: string): Promise<boolean>;
@@ -33,6 +36,10 @@ export function enrolmentService(store: Store, enrolments: Enrolments): Enrolmen
     getIndividual: async (id) => structuredClone(await store.individuals.get(canonicalRegistrationId(id))),
     groups: async () => structuredClone(await store.groups.list()),
     individuals: async () => structuredClone(await store.individuals.list()),
+    individualsPage: async ({ startsWith, ...wish }) => {
+      const canonical = startsWith === undefined ? undefined : canonicalRegistrationId(startsWith);
+      return structuredClone(await pageOf(store.individuals, { ...wish, startsWith: canonical }));
+    },
     deleteGroup: (id) => store.groups.delete(id),
     deleteIndividual: (id) => store.individuals.delete(canonicalRegistrationId(id)),
     putCertificate: (certificate) => enrolments.putCertificate(certificate),

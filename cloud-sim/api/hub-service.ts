@@ -1,6 +1,8 @@
 import type { JsonObject } from '@zerotouch/azure-wire/twin';
 import { CloudFault } from '../faults.js';
 import type { Hub } from '../hub/hub.js';
+import type { Paged, PageWish } from '../store/paged.js';
+import type { DeviceRecord } from '../store/store.js';
 
 /** A device in a hub's registry. */
 export interface HubDevice {
@@ -26,6 +28,11 @@ export interface HubTwin {
 export interface HubService {
   readonly host: string;
   devices(): Promise<HubDevice[]>;
+  /** The same, a page at a time. */
+  devicesPage(wish: PageWish): Promise<Paged<HubDevice>>;
+  /** Devices in the registry, and those of them that are connected. */
+  counts(): Promise<{ devices: number; connected: number }>;
+  device(deviceId: string): Promise<HubDevice | undefined>;
   /** @throws CloudFault UNKNOWN_DEVICE */
   twin(deviceId: string): Promise<HubTwin>;
   /**
@@ -42,17 +49,26 @@ export interface HubService {
 
 /** What operators do at a hub. */
 export function hubService(hub: Hub): HubService {
+  const shown = ({ deviceId, generationId, etag, authentication, capabilities }: DeviceRecord): HubDevice => ({
+    deviceId,
+    generationId,
+    etag,
+    authentication: authentication.type,
+    connectionState: hub.lines.has(deviceId) ? 'Connected' : 'Disconnected',
+    capabilities: { ...capabilities },
+  });
   return {
     host: hub.host,
-    devices: async () =>
-      (await hub.registry.list()).map(({ deviceId, generationId, etag, authentication, capabilities }) => ({
-        deviceId,
-        generationId,
-        etag,
-        authentication: authentication.type,
-        connectionState: hub.lines.has(deviceId) ? 'Connected' : 'Disconnected',
-        capabilities: { ...capabilities },
-      })),
+    devices: async () => (await hub.registry.list()).map(shown),
+    async devicesPage(wish) {
+      const { items, next } = await hub.registry.page(wish);
+      return { items: items.map(shown), next };
+    },
+    counts: async () => ({ devices: await hub.registry.count(), connected: hub.lines.size }),
+    async device(deviceId) {
+      const device = await hub.registry.get(deviceId);
+      return device === undefined ? undefined : shown(device);
+    },
     async twin(deviceId) {
       const twin = await hub.twins.get(deviceId);
       if (twin === undefined) throw unknownDevice(hub.host, deviceId);

@@ -33,6 +33,11 @@ export class Lines {
     this.#journal.tell('disconnected', { hub: this.#hub, deviceId, cause });
   }
 
+  /** Devices that are connected. */
+  get size(): number {
+    return this.#lines.size;
+  }
+
   has(deviceId: string): boolean {
     return this.#lines.has(deviceId);
   }

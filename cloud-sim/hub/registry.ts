@@ -2,6 +2,7 @@ import type { InitialTwin } from '@zerotouch/azure-wire/enrolment';
 import { withoutService } from '@zerotouch/azure-wire/twin';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import { Quota } from '../quota.js';
+import { type Paged, type PageWish, pageOf } from '../store/paged.js';
 import { type DeviceAuthentication, type DeviceRecord, deviceKey, type Store, type TwinRecord } from '../store/store.js';
 import { etag, guid } from '../unique.js';
 
@@ -47,6 +48,15 @@ export class Registry {
 
   list(): Promise<DeviceRecord[]> {
     return this.#store.devices.list(this.#key(''));
+  }
+
+  page(wish: PageWish): Promise<Paged<DeviceRecord>> {
+    return pageOf(this.#store.devices, wish, this.#key(''));
+  }
+
+  /** How many there are. */
+  count(): Promise<number> {
+    return this.#store.devices.count(this.#key(''));
   }
 
   /** Makes a device, or makes it anew: a new generation with a new twin. The twin comes first: whoever finds the device finds it. */

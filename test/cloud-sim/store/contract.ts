@@ -1,4 +1,5 @@
 import type { Attempt } from '@zerotouch/cloud-sim/reasons';
+import { pageOf } from '@zerotouch/cloud-sim/store/paged';
 import type { CertificateRecord, RegistrationRecord, Store } from '@zerotouch/cloud-sim/store/store';
 import type { Test } from 'tap';
 
@@ -50,6 +51,34 @@ export function storeContract(t: Test, open: (t: Test) => Promise<Store>): void 
     const grow = (current: CertificateRecord | undefined) => ({ ...certificate('a'), certificate: `${current?.certificate ?? ''}.` });
     await Promise.all(Array.from({ length: 50 }, () => certificates.update('a', grow)));
     t.equal((await certificates.get('a'))?.certificate.length, 50);
+  });
+
+  t.test('ids under a prefix come a page at a time, from the first to the last', async (t) => {
+    const { certificates } = await open(t);
+    const ids = ['a', 'b', 'b1', 'b10', 'b2', 'c'];
+    for (const id of ids) await certificates.update(`hub/${id}`, () => certificate(id));
+    for (const other of ['h', 'hub', 'hub0', 'hua/b', 'hub-2/b']) await certificates.update(other, () => certificate(other));
+    const walk = async (limit: number, startsWith?: string): Promise<string[][]> => {
+      const pages: string[][] = [];
+      for (let after: string | undefined; ; ) {
+        const { items, next } = await pageOf(certificates, { limit, after, startsWith }, 'hub/');
+        pages.push(items.map(({ name }) => name));
+        if (next === undefined) return pages;
+        after = next;
+      }
+    };
+    t.strictSame(await walk(6), [ids], 'a page that holds all is the last');
+    t.strictSame(await walk(4), [ids.slice(0, 4), ids.slice(4)]);
+    t.strictSame(
+      await walk(1),
+      ids.map((id) => [id]),
+    );
+    t.strictSame(await walk(2, 'b'), [
+      ['b', 'b1'],
+      ['b10', 'b2'],
+    ]);
+    t.strictSame(await walk(3, 'b1'), [['b1', 'b10']]);
+    t.strictSame(await walk(3, 'x'), [[]]);
   });
 
   t.test('lists, counts and pages are in order of the keys', async (t) => {
