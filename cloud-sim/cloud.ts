@@ -4,13 +4,13 @@ import { canonicalRegistrationId, GLOBAL_DPS_HOST } from '@zerotouch/azure-wire/
 import type { RegistrationState } from '@zerotouch/azure-wire/registration';
 import { type EnrolmentService, enrolmentService } from './api/dps-service.js';
 import { type HubService, hubService } from './api/hub-service.js';
-import { serviceConnectionString } from './api/service/policies.js';
 import type { Behaviour } from './behaviours/behaviour.js';
 import { openDoors } from './doors/doors.js';
 import type { CertificateService } from './dps/authorities.js';
 import type { Edge } from './dps/edges.js';
 import { type ImportSummary, importEnrolments } from './dps/import.js';
 import type { LinkedHubs } from './dps/links.js';
+import { serviceConnectionString } from './dps/policies.js';
 import type { CloudEvents } from './events.js';
 import { CloudFault } from './faults.js';
 import type { HubsAdmin } from './hub/park.js';
@@ -26,7 +26,6 @@ import type { Store } from './store/store.js';
 
 export type { CertificateUpload, EnrolmentService } from './api/dps-service.js';
 export type { HubDevice, HubService, HubTwin } from './api/hub-service.js';
-export type { ServicePolicy } from './api/service/policies.js';
 export type { Behaviour, DpsCall, HubCall, Means } from './behaviours/behaviour.js';
 export {
   type DpsErrorName,
@@ -45,6 +44,7 @@ export type { Edge } from './dps/edges.js';
 export type { ImportSummary } from './dps/import.js';
 export type { Latencies } from './dps/latency.js';
 export type { LinkedHub, LinkedHubs, LinkSettings } from './dps/links.js';
+export type { ServicePolicy } from './dps/policies.js';
 export type { TrustBundleSpec } from './dps/trust-bundles.js';
 export type { CloudEvents } from './events.js';
 export type { HubsAdmin } from './hub/park.js';
@@ -125,7 +125,8 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
 
 async function startOver(store: Store, options: CloudOptions, settings: CloudSettings): Promise<Cloud> {
   const services = await makeServices(store, options, settings);
-  const { behaviours, dps, enrolments, events, links, owner, park } = services;
+  const { behaviours, dps, events, first, owner, park } = services;
+  const { enrolments, links, store: own } = first;
   const end = (): Promise<unknown> => {
     behaviours.close();
     return dps.close();
@@ -154,16 +155,16 @@ async function startOver(store: Store, options: CloudOptions, settings: CloudSet
     hubsAdmin: park,
     ca: doors.ca,
     certificates: enrolments.authorities,
-    enrolments: enrolmentService(store, enrolments),
+    enrolments: enrolmentService(own, enrolments),
     events,
-    import: (file) => importEnrolments(file, { store, enrolments, idScope: settings.idScope }),
-    registrations: async () => structuredClone((await store.registrations.list()).map(({ state }) => state)),
+    import: (file) => importEnrolments(file, { store: own, enrolments, idScope: settings.idScope }),
+    registrations: async () => structuredClone((await own.registrations.list()).map(({ state }) => state)),
     registrationsPage: async ({ enrolmentGroup, startsWith, ...wish }) => {
       const canonical = startsWith === undefined ? undefined : canonicalRegistrationId(startsWith);
-      const { items, next } = await pageOf(store.registrations, { ...wish, startsWith: canonical, group: enrolmentGroup });
+      const { items, next } = await pageOf(own.registrations, { ...wish, startsWith: canonical, group: enrolmentGroup });
       return { items: structuredClone(items.map(({ state }) => state)), next };
     },
-    deleteRegistration: (registrationId) => store.registrations.delete(canonicalRegistrationId(registrationId)),
+    deleteRegistration: (registrationId) => own.registrations.delete(canonicalRegistrationId(registrationId)),
     attempts: async (registrationId) => structuredClone(await store.attempts.list(canonicalRegistrationId(registrationId))),
     hub(name) {
       const found = park.running.get(name.toLowerCase());

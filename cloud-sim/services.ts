@@ -2,22 +2,18 @@ import { EventEmitter } from 'node:events';
 import { type Clock, systemClock } from '@zerotouch/foundation/clock';
 import { type Entropy, systemEntropy } from '@zerotouch/foundation/entropy';
 import { type Logger, pino } from 'pino';
-import { keepPolicies } from './api/service/policies.js';
 import { Behaviours } from './behaviours/behaviours.js';
-import { Dps } from './dps/dps.js';
 import { edgesOf } from './dps/edges.js';
-import { Enrolments } from './dps/enrolments.js';
-import { Issuance } from './dps/issuance.js';
-import { Links } from './dps/links.js';
-import { Throttle } from './dps/throttle.js';
+import { DpsPark, type ProvisioningService } from './dps/park.js';
+import { keepPolicies } from './dps/policies.js';
 import { trustBundles } from './dps/trust-bundles.js';
 import type { CloudEvents } from './events.js';
 import { HubPark } from './hub/park.js';
 import { Journal } from './journal.js';
 import { limitValues } from './limits.js';
 import { hubAddress } from './linked-hubs.js';
-import type { CloudOptions, CloudSettings } from './options.js';
-import type { ServicePolicyRecord, Store } from './store/store.js';
+import { type CloudOptions, type CloudSettings, DEFAULT_HUBS, type HubSpec } from './options.js';
+import { DEFAULT_GROUP, type ServicePolicyRecord, type Store } from './store/store.js';
 import { tpmWrapper } from './tpm/wrap.js';
 
 /** What a cloud knows and decides: all that is behind its doors. */
@@ -30,11 +26,11 @@ export interface Services {
   events: EventEmitter<CloudEvents>;
   journal: Journal;
   behaviours: Behaviours;
-  throttle: Throttle;
   park: HubPark;
-  links: Links;
-  enrolments: Enrolments;
-  dps: Dps;
+  /** Every DPS; devices come in by it. */
+  dps: DpsPark;
+  /** The DPS that every cloud has. */
+  first: ProvisioningService;
   /** Regions by the address that a device reaches there. */
   edges: ReadonlyMap<string, string>;
   /** The policy of the DPS service API that has every right. */
@@ -54,29 +50,25 @@ export async function makeServices(store: Store, options: CloudOptions, settings
   const events = new EventEmitter<CloudEvents>();
   const journal = new Journal({ attempts: store.attempts, events, clock, log });
   const park = new HubPark({ store, clock, entropy, journal, limits, behaviours });
-  const links = new Links({ store, entropy, limits });
-  await links.linkOwn((await park.open(settings.hubs)).map(hubAddress));
-  const throttle = new Throttle({ limits, clock });
-  const dps = new Dps({
-    idScope: settings.idScope,
-    retryAfter: settings.retryAfterSeconds,
+  const made = await park.open(settings.hubs);
+  const dps = new DpsPark({
     store,
+    retryAfter: settings.retryAfterSeconds,
     hubs: park.running,
     clock,
     entropy,
     journal,
     limits,
-    throttle,
     latencies: options.latencies ?? {},
     edges,
     webhook: { timeoutMs: settings.webhookTimeoutSeconds * 1000, ca: options.webhookCa },
-    challengeSecret: await links.challengeSecret(),
-    issuance: new Issuance({ store, clock, entropy }),
     trustBundles: trustBundles(options.trustBundles ?? [], clock.now()),
     wrapForTpm: tpmWrapper(entropy),
     behaviours,
   });
-  const enrolments = new Enrolments({ store, clock, entropy, limits });
-  const owner = await keepPolicies(options.policies ?? [], store, entropy);
-  return { store, clock, entropy, log, events, journal, behaviours, throttle, park, links, enrolments, dps, edges, owner };
+  const [{ subscription, region } = DEFAULT_HUBS[0] as HubSpec] = settings.hubs;
+  const first = await dps.start({ idScope: settings.idScope, subscription, region, resourceGroup: DEFAULT_GROUP });
+  await first.links.linkOwn(made.map(hubAddress));
+  const owner = await keepPolicies(options.policies ?? [], first.store, entropy);
+  return { store, clock, entropy, log, events, journal, behaviours, park, dps, first, edges, owner };
 }

@@ -1,6 +1,6 @@
 import type { Server } from 'node:tls';
 import { GLOBAL_DPS_HOST } from '@zerotouch/azure-wire/ids';
-import { dpsService } from '../api/service/service.js';
+import { dpsServices } from '../api/service/services.js';
 import { type Edge, edgeList } from '../dps/edges.js';
 import type { CloudSettings } from '../options.js';
 import type { Services } from '../services.js';
@@ -43,7 +43,7 @@ export async function openDoors(services: Services, settings: CloudSettings): Pr
   const sweep = new Sweep(clock);
   const { speakMqtt, speakAmqp } = protocols(services, sweep, connectTimeout);
   const https = new HttpsFront({ identity, requestTimeout: connectTimeout, log });
-  https.mount(dpsService(services));
+  https.mount(dpsServices(services));
   https.mount(deviceApi(services));
   const subprotocols = new Map([
     ['mqtt', speakMqtt],

@@ -1,12 +1,10 @@
 import { sameBytes } from '@zerotouch/azure-wire/keys';
-import type { Entropy } from '@zerotouch/foundation/entropy';
 import { z } from 'zod';
 import { CloudFault } from '../faults.js';
 import type { LimitValues } from '../limits.js';
 import { type HubAddress, hubConnectionString, OWNER_POLICY } from '../linked-hubs.js';
 import { listed } from '../reasons.js';
-import { type HubRecord, type LinkRecord, type PolicyRecord, SERVICE_KEY, type ServiceRecord, type Store } from '../store/store.js';
-import { generatedKey } from '../unique.js';
+import { type HubRecord, type LinkRecord, type PolicyRecord, SERVICE_KEY, type ServiceRecord, type Tables } from '../store/store.js';
 
 /** A hub linked to DPS, as operators see it. */
 export interface LinkedHub {
@@ -70,13 +68,11 @@ const settingsSchema = z.strictObject({
 
 /** Keeps the links of DPS in the store. */
 export class Links implements LinkedHubs {
-  readonly #store: Store;
-  readonly #entropy: Entropy;
+  readonly #store: Tables;
   readonly #limits: LimitValues;
 
-  constructor({ store, entropy, limits }: { store: Store; entropy: Entropy; limits: LimitValues }) {
+  constructor({ store, limits }: { store: Tables; limits: LimitValues }) {
     this.#store = store;
-    this.#entropy = entropy;
     this.#limits = limits;
   }
 
@@ -155,17 +151,7 @@ export class Links implements LinkedHubs {
         expected: 'hashed, geoLatency or static; custom is for single enrolments',
       });
     }
-    await this.#change({ allocationPolicy: parsed.data });
-  }
-
-  /** The secret that TPM challenges are made from: of the store, so that every process has the same. */
-  async challengeSecret(): Promise<Buffer> {
-    return Buffer.from((await this.#change({})).challengeSecret, 'base64');
-  }
-
-  #change(settings: Partial<ServiceRecord>): Promise<ServiceRecord> {
-    const challengeSecret = generatedKey(this.#entropy);
-    return this.#store.service.update(SERVICE_KEY, (current) => ({ allocationPolicy: 'hashed', challengeSecret, ...current, ...settings }));
+    await this.#store.service.update(SERVICE_KEY, (current) => current && { ...current, allocationPolicy: parsed.data });
   }
 }
 

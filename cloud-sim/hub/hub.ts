@@ -8,6 +8,7 @@ import { type PresentedCertificate, readCredential } from '../credentials.js';
 import type { Journal } from '../journal.js';
 import { difference } from '../nearest.js';
 import type { Reason, Transport, WireAnswer } from '../reasons.js';
+import { placeOf } from '../store/service-store.js';
 import type { HubRecord, Store, TwinRecord } from '../store/store.js';
 import { Lines } from './lines.js';
 import { type NewDevice, Registry } from './registry.js';
@@ -110,7 +111,7 @@ export class Hub {
 
   /** A stranger may be a device that DPS sent elsewhere, or one that writes its name in another way. */
   async #whereElse(reason: Reason, deviceId: string): Promise<Reason> {
-    const place = (await this.#store.registrations.get(canonicalRegistrationId(deviceId)))?.place;
+    const place = await placeOf(this.#store, canonicalRegistrationId(deviceId));
     if (place === undefined) return reason;
     if (place.hub !== this.host) {
       return {

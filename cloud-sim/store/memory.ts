@@ -11,6 +11,7 @@ export function memoryStore(): Store {
     registrations: new MemoryTable(groupOf),
     policies: new MemoryTable(),
     hubs: new MemoryTable(),
+    resourceGroups: new MemoryTable(),
     links: new MemoryTable(),
     service: new MemoryTable(),
     authority: new MemoryTable(),
@@ -31,6 +32,7 @@ async function together<R>(tables: Tables, work: (store: Tables) => Promise<R>):
       registrations: watched(tables.registrations),
       policies: watched(tables.policies),
       hubs: watched(tables.hubs),
+      resourceGroups: watched(tables.resourceGroups),
       links: watched(tables.links),
       service: watched(tables.service),
       authority: watched(tables.authority),
@@ -105,16 +107,20 @@ class MemoryTable<T> implements Table<T> {
   }
 
   async list(prefix = ''): Promise<T[]> {
-    return this.#keys()
-      .filter((key) => key.startsWith(prefix))
-      .map((key) => this.#records.get(key) as T);
+    const keys = this.#keys();
+    const found: T[] = [];
+    for (let index = firstFrom(keys, prefix); keys[index]?.startsWith(prefix) === true; index++) {
+      found.push(this.#records.get(keys[index] as string) as T);
+    }
+    return found;
   }
 
-  async page({ limit, after, group }: PageRequest): Promise<Page<T>> {
+  async page({ limit, group, prefix = '', after = prefix }: PageRequest): Promise<Page<T>> {
     const found: { key: string; record: T }[] = [];
     const keys = this.#keys();
-    for (let index = after === undefined ? 0 : firstBehind(keys, after); index < keys.length; index++) {
+    for (let index = firstBehind(keys, after); index < keys.length; index++) {
       const key = keys[index] as string;
+      if (!key.startsWith(prefix)) break;
       const record = this.#records.get(key) as T;
       if (group !== undefined && this.#groupOf(record) !== group) continue;
       found.push({ key, record });
@@ -163,11 +169,21 @@ class MemoryAttempts implements AttemptLog {
 
 /** Index of the first key behind `after`. */
 function firstBehind(keys: readonly string[], after: string): number {
+  return first(keys, (key) => key > after);
+}
+
+/** Index of the first key that is `start` or behind it. */
+function firstFrom(keys: readonly string[], start: string): number {
+  return first(keys, (key) => key >= start);
+}
+
+/** Index of the first key that `is` so, as all after it are. */
+function first(keys: readonly string[], is: (key: string) => boolean): number {
   let [low, high] = [0, keys.length];
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((keys[middle] as string) <= after) low = middle + 1;
-    else high = middle;
+    if (is(keys[middle] as string)) high = middle;
+    else low = middle + 1;
   }
   return low;
 }

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { CloudFault } from '../faults.js';
+import { FIRST_SERVICE, SERVICE_TABLES, serviceKey } from './service-store.js';
 import type { Store, Table, Tables } from './store.js';
 
 /** Version of {@link CloudState}. */
-export const STATE_VERSION = 1;
+export const STATE_VERSION = 2;
 
 /** Records read at a time. */
 const PAGE = 1000;
@@ -23,6 +24,7 @@ const tables = {
   registrations: record,
   policies: record,
   hubs: record,
+  resourceGroups: record,
   links: record,
   service: record,
   authority: record,
@@ -30,6 +32,7 @@ const tables = {
   twins: record,
 } satisfies Record<keyof Tables, typeof record>;
 const head = z.looseObject({ zerotouch: z.literal('cloud'), version: z.number() });
+const oldSchema = z.looseObject({ zerotouch: z.literal('cloud'), version: z.literal(1), tables: z.record(z.string(), record) });
 const schema = z.strictObject({ zerotouch: z.literal('cloud'), version: z.literal(STATE_VERSION), tables: z.strictObject(tables) });
 
 /** Everything in a store. */
@@ -73,13 +76,26 @@ async function recordsOf(table: Pick<Table<unknown>, 'page'>): Promise<Record<st
   return Object.fromEntries(found);
 }
 
-function parseState(input: unknown): CloudState {
+/** What an older version exported, as this one has it. Version 1 had one DPS, whose records had no name before their keys. */
+function upgraded(input: unknown): unknown {
+  const old = oldSchema.safeParse(input);
+  if (!old.success) return input;
+  const { tables: before, ...rest } = old.data;
+  const named = SERVICE_TABLES.map((name) => {
+    const entries = Object.entries(before[name] ?? {}).map(([key, value]) => [serviceKey(FIRST_SERVICE, key), value]);
+    return [name, Object.fromEntries(entries)];
+  });
+  return { ...rest, version: STATE_VERSION, tables: { resourceGroups: {}, ...before, ...Object.fromEntries(named) } };
+}
+
+function parseState(exported: unknown): CloudState {
+  const input = upgraded(exported);
   const read = head.safeParse(input);
   if (read.success && read.data.version !== STATE_VERSION) {
     throw new CloudFault('STORE_VERSION', 'the state is of another version', {
       where: 'state > version',
       seen: read.data.version,
-      expected: `version ${STATE_VERSION}`,
+      expected: `version 1 to ${STATE_VERSION}`,
     });
   }
   const result = schema.safeParse(input);

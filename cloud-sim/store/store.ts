@@ -35,6 +35,8 @@ export interface PageRequest {
   after?: string | undefined;
   /** Only records of this group; see {@link groupOf}. */
   group?: string | undefined;
+  /** Only records whose key starts so, and goes on. */
+  prefix?: string | undefined;
 }
 
 /** Some records, and the key to go on after; none when these were the last. */
@@ -67,6 +69,15 @@ export interface CertificateRecord {
   updated?: string;
 }
 
+/** Tier and units of a hub, by which its throttles and quotas are reckoned. */
+export interface HubSku {
+  name: 'F1' | 'B1' | 'B2' | 'B3' | 'S1' | 'S2' | 'S3';
+  capacity: number;
+}
+
+/** The resource group of what was made without naming one. */
+export const DEFAULT_GROUP = 'zerotouch';
+
 /** A shared access policy of a hub. */
 export interface PolicyRecord {
   name: string;
@@ -76,9 +87,11 @@ export interface PolicyRecord {
   secondaryKey: string;
 }
 
-/** A hub and its policies. */
-export interface HubRecord extends HubSpec {
+/** A hub and its policies. What is absent was not told: it is in {@link DEFAULT_GROUP}, one unit of S1. */
+export interface HubRecord extends HubSpec, Partial<ResourceRecord> {
+  subscription: string;
   policies: readonly PolicyRecord[];
+  sku?: HubSku;
   /** `false`: DPS gets no answer from it. Devices do. */
   reachable?: boolean;
 }
@@ -96,12 +109,34 @@ export interface LinkRecord {
   applyAllocationPolicy: boolean;
 }
 
-/** Settings of DPS itself. */
-export interface ServiceRecord {
+/** What Azure's resource manager keeps of a resource. */
+export interface ResourceRecord {
+  /** A GUID. */
+  subscription: string;
+  resourceGroup: string;
+  tags?: Readonly<Record<string, string>>;
+  etag?: string;
+}
+
+/** A DPS and its settings. */
+export interface ServiceRecord extends ResourceRecord {
+  /** The first label of its host name. */
+  name: string;
+  idScope: string;
+  /** Azure region. */
+  region: string;
+  /** Units of S1. */
+  capacity: number;
   /** Of enrolments that name none. `custom` is for enrolments only. */
   allocationPolicy: Exclude<AllocationPolicy, 'custom'>;
   /** What the keys of TPM challenges are made from; base64. */
   challengeSecret: string;
+}
+
+/** A resource group of a subscription. */
+export interface GroupRecord extends Omit<ResourceRecord, 'resourceGroup'> {
+  name: string;
+  region: string;
 }
 
 /** A right at the DPS service API. Source: swagger of the DPS resource, AccessRightsDescription. */
@@ -170,7 +205,10 @@ export interface AuthorityRecord {
   privateKey: string;
 }
 
-/** Everything the local cloud knows. */
+/**
+ * Everything the local cloud knows. What belongs to a DPS has its name before the key; {@link serviceStore} shows the part of one DPS, by the keys
+ * that are told here.
+ */
 export interface Store {
   /** By canonical registration id. */
   readonly individuals: Table<IndividualEnrolment>;
@@ -184,6 +222,8 @@ export interface Store {
   readonly policies: Table<ServicePolicyRecord>;
   /** By host name. */
   readonly hubs: Table<HubRecord>;
+  /** Resource groups, by {@link groupKey}. */
+  readonly resourceGroups: Table<GroupRecord>;
   /** Hubs linked to DPS, by host name. */
   readonly links: Table<LinkRecord>;
   /** One record, under {@link SERVICE_KEY}. */
@@ -208,6 +248,11 @@ export type Tables = Omit<Store, 'together' | 'close' | 'attempts'>;
 
 /** Key of the one record of DPS's own settings. */
 export const SERVICE_KEY = 'dps';
+
+/** Key of a resource group: names ignore case. */
+export function groupKey(subscription: string, name: string): string {
+  return `${subscription}/${name}`.toLowerCase();
+}
 
 /** Key of a device's records: host names hold no slash, device ids may hold anything else and are case-sensitive. */
 export function deviceKey(hub: string, deviceId: string): string {

@@ -50,7 +50,7 @@ async function dpsFor({ limits: option, ...more }: Partial<Omit<DpsParts, 'limit
     latencies: {},
     edges: new Map(),
     webhook: { timeoutMs: 100, ca: undefined },
-    challengeSecret: await links.challengeSecret(),
+    challengeSecret: Buffer.alloc(64, 7),
     issuance: new Issuance(parts),
     trustBundles: new Map(),
     ...more,

@@ -16,7 +16,6 @@ import { deleteEnrolment, getEnrolment, getMechanism, putEnrolment, queryEnrolme
 import { badRequest, ServiceError, serviceErrorOf } from './errors.js';
 import { readMatch } from './etags.js';
 import type { FoundPage, PageWish } from './pages.js';
-import { SERVICE_HOST } from './policies.js';
 import { deleteRegistration, getRegistration, queryRegistrations } from './registration-operations.js';
 import { authorise } from './rights.js';
 
@@ -26,6 +25,8 @@ const METHODS: readonly HTTPMethods[] = ['GET', 'PUT', 'POST', 'DELETE', 'PATCH'
 
 /** What the service API is made of. */
 export interface ServiceParts {
+  /** Names that it answers to, without ports. */
+  hosts: readonly string[];
   store: Store;
   enrolments: Enrolments;
   clock: Clock;
@@ -140,11 +141,9 @@ async function makeRoutes(parts: ServiceParts): Promise<FastifyInstance> {
   return app;
 }
 
-async function judge(request: FastifyRequest, right: ServiceRight, { store, clock, throttle }: ServiceParts): Promise<void> {
+async function judge(request: FastifyRequest, right: ServiceRight, { hosts, store, clock, throttle }: ServiceParts): Promise<void> {
   const { authorization } = request.headers;
-  await authorise({ authorization, right, hosts: [SERVICE_HOST, 'localhost', '127.0.0.1'], now: clock.now() }, (name) =>
-    store.policies.get(name),
-  );
+  await authorise({ authorization, right, hosts, now: clock.now() }, (name) => store.policies.get(name));
   // After the right: strangers do not use up what operators are allowed.
   const throttled = throttle?.operation();
   if (throttled !== undefined) {

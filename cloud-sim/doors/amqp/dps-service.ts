@@ -41,7 +41,7 @@ export interface AmqpReceptionist {
 
 /** What DPS over AMQP is made of. */
 export interface DpsAmqpParts {
-  dps: Dps;
+  dps: Pick<Dps, 'open'>;
   clock: Clock;
   entropy: Entropy;
 }

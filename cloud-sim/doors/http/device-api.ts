@@ -20,7 +20,7 @@ const UNSUPPORTED_TYPE: ServiceErrorEntry = { code: 415000, message: 'Unsupporte
 
 /** What the device API works with. */
 export interface DeviceApiParts {
-  dps: Dps;
+  dps: Pick<Dps, 'open'>;
   clock: Clock;
   entropy: Entropy;
   log: Logger;

@@ -19,7 +19,7 @@ import { willFlaw } from './will.js';
 
 /** The services behind the MQTT door. */
 export interface MqttServices {
-  dps: Dps;
+  dps: Pick<Dps, 'open'>;
   hubs: ReadonlyMap<string, Hub>;
   journal: Journal;
 }

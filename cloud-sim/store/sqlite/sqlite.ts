@@ -2,6 +2,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Database } from 'libsql';
 import { CloudFault } from '../../faults.js';
+import { FIRST_SERVICE, SERVICE_TABLES } from '../service-store.js';
 import { groupOf, type Store, type Tables } from '../store.js';
 import { ATTEMPTS_SQL, SqliteAttempts } from './attempts.js';
 import { type Access, Connection } from './connection.js';
@@ -10,7 +11,7 @@ import { SqliteTable, tableSql } from './table.js';
 /** The file in the folder of a durable cloud. */
 export const STORE_FILE = 'cloud.db';
 /** Version of the tables in it. A newer one is refused: an older program would lose what it does not know. */
-export const STORE_VERSION = 1;
+export const STORE_VERSION = 2;
 /** Tells our databases from others: "ZTCL". */
 const APPLICATION_ID = 0x5a54434c;
 
@@ -22,6 +23,7 @@ const TABLES: readonly (keyof Tables)[] = Object.keys({
   registrations: true,
   policies: true,
   hubs: true,
+  resourceGroups: true,
   links: true,
   service: true,
   authority: true,
@@ -66,6 +68,7 @@ function tablesOver(access: Access): Tables {
     registrations: new SqliteTable(access, 'registrations', groupOf),
     policies: new SqliteTable(access, 'policies'),
     hubs: new SqliteTable(access, 'hubs'),
+    resourceGroups: new SqliteTable(access, 'resourceGroups'),
     links: new SqliteTable(access, 'links'),
     service: new SqliteTable(access, 'service'),
     authority: new SqliteTable(access, 'authority'),
@@ -85,20 +88,26 @@ function prepare(database: Database, file: string): void {
       remedy: 'name an empty folder, or one that zerotouch cloud --data made',
     });
   }
-  if (count > 0 && version !== STORE_VERSION) {
+  if (count > 0 && (typeof version !== 'number' || version < 1 || version > STORE_VERSION)) {
     throw new CloudFault('STORE_VERSION', 'the data are of another version', {
       where: file,
       seen: version,
-      expected: `version ${STORE_VERSION}`,
-      remedy: 'use the zerotouch that wrote them, export there and import here',
+      expected: `version 1 to ${STORE_VERSION}`,
+      remedy: 'use the zerotouch that wrote them',
     });
   }
   // Exclusive: a second process is refused instead of serving the same devices with other connections.
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA locking_mode = EXCLUSIVE;');
   database.exec(
-    `BEGIN EXCLUSIVE; ${TABLES.map(tableSql).join('\n')} ${ATTEMPTS_SQL}
+    `BEGIN EXCLUSIVE; ${TABLES.map(tableSql).join('\n')} ${ATTEMPTS_SQL} ${count > 0 ? upgrades(Number(version)) : ''}
      PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${STORE_VERSION}; COMMIT;`,
   );
+}
+
+/** SQL that makes data of an older version into those of this one. */
+function upgrades(from: number): string {
+  // Version 1 had one DPS, whose records had no name before their keys.
+  return from < 2 ? SERVICE_TABLES.map((name) => `UPDATE ${name} SET key = '${FIRST_SERVICE}/' || key;`).join('\n') : '';
 }
 
 function pragma(database: Database, name: string): unknown {

@@ -24,8 +24,8 @@ export function statements(name: string) {
     delete: `DELETE FROM ${name} WHERE key = ?`,
     list: `SELECT value FROM ${name} WHERE key >= ? AND key < ? ORDER BY key`,
     count: `SELECT COUNT(*) AS count FROM ${name} WHERE key >= ? AND key < ?`,
-    page: `SELECT key, value FROM ${name} WHERE key > ? ORDER BY key LIMIT ?`,
-    pageOfGroup: `SELECT key, value FROM ${name} WHERE grp = ? AND key > ? ORDER BY key LIMIT ?`,
+    page: `SELECT key, value FROM ${name} WHERE key > ? AND key < ? ORDER BY key LIMIT ?`,
+    pageOfGroup: `SELECT key, value FROM ${name} WHERE grp = ? AND key > ? AND key < ? ORDER BY key LIMIT ?`,
   } as const;
 }
 
@@ -78,11 +78,13 @@ export class SqliteTable<T> implements Table<T> {
     return this.#access.read(() => (this.#sql.count.get(prefix, prefix + LAST) as { count: number }).count);
   }
 
-  page({ limit, after = '', group }: PageRequest): Promise<Page<T>> {
+  page({ limit, prefix = '', after = prefix, group }: PageRequest): Promise<Page<T>> {
     return this.#access.read(() => {
       // One more than asked for tells that there is a next page.
       const rows = (
-        group === undefined ? this.#sql.page.all(after, limit + 1) : this.#sql.pageOfGroup.all(group, after, limit + 1)
+        group === undefined
+          ? this.#sql.page.all(after, prefix + LAST, limit + 1)
+          : this.#sql.pageOfGroup.all(group, after, prefix + LAST, limit + 1)
       ) as Row[];
       const shown = rows.slice(0, limit);
       return {

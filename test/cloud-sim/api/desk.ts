@@ -4,10 +4,10 @@ import { Agent, createServer, request as httpsRequest } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { buildSas } from '@zerotouch/azure-wire/sas';
-import { keepPolicies, SERVICE_HOST, type ServicePolicy } from '@zerotouch/cloud-sim/api/service/policies';
 import { dpsService } from '@zerotouch/cloud-sim/api/service/service';
 import { makeServerIdentity } from '@zerotouch/cloud-sim/doors/authority';
 import { Enrolments } from '@zerotouch/cloud-sim/dps/enrolments';
+import { keepPolicies, type ServicePolicy, serviceHost } from '@zerotouch/cloud-sim/dps/policies';
 import type { Throttle } from '@zerotouch/cloud-sim/dps/throttle';
 import { memoryStore } from '@zerotouch/cloud-sim/store/memory';
 import type { ServicePolicyRecord, Store } from '@zerotouch/cloud-sim/store/store';
@@ -56,6 +56,9 @@ export interface Desk {
   call<T = Shown>(method: string, path: string, ask?: Ask): Promise<Answer<T>>;
 }
 
+/** Host name of the service. */
+const SERVICE_HOST = serviceHost('zerotouch');
+
 /** A token for the service. */
 export function serviceToken(policy: { name: string; primaryKey: string }, resource = SERVICE_HOST, seconds = 3600): string {
   const expiry = Math.floor(Date.now() / 1000) + seconds;
@@ -68,6 +71,7 @@ export async function openDesk(t: Test, policies: ServicePolicy[] = [], store: S
   const parts = { store, clock: systemClock, entropy: systemEntropy };
   const handle = dpsService({
     ...parts,
+    hosts: [SERVICE_HOST, 'localhost', '127.0.0.1'],
     enrolments: new Enrolments(parts),
     ...(throttle === undefined ? {} : { throttle }),
     log: pino({ level: 'debug' }, { write: (line) => log.push(line) }),

@@ -1,5 +1,6 @@
 import type { Attempt } from '@zerotouch/cloud-sim/reasons';
 import { pageOf } from '@zerotouch/cloud-sim/store/paged';
+import { forgetService, serviceStore } from '@zerotouch/cloud-sim/store/service-store';
 import type { CertificateRecord, RegistrationRecord, Store } from '@zerotouch/cloud-sim/store/store';
 import type { Test } from 'tap';
 
@@ -95,6 +96,25 @@ export function storeContract(t: Test, open: (t: Test) => Promise<Store>): void 
     const last = await certificates.page({ limit: 2, after: first.next });
     t.strictSame([names(last.records), last.next], [['b/2', 'c'], undefined]);
     t.strictSame(await certificates.page({ limit: 2, after: 'c' }), { keys: [], records: [], next: undefined });
+  });
+
+  t.test('a DPS sees its own part of the store', async (t) => {
+    const store = await open(t);
+    const [one, two] = [serviceStore(store, 'one'), serviceStore(store, 'two')];
+    for (const id of ['a', 'b', 'c']) await one.registrations.update(id, () => registration(id, 'g'));
+    await two.together((own) => own.registrations.update('b', () => registration('b', 'g')));
+    await store.registrations.update('onee/a', () => registration('other', 'g'));
+    t.strictSame((await one.registrations.list()).length, 3);
+    t.equal(await one.registrations.count(), 3);
+    const page = await one.registrations.page({ limit: 2, group: 'g' });
+    t.strictSame([page.keys, page.next], [['a', 'b'], 'b']);
+    t.match(await one.registrations.page({ limit: 2, after: 'b' }), { keys: ['c'], next: undefined });
+    t.match(await two.registrations.page({ limit: 2, group: 'g' }), { keys: ['b'], next: undefined });
+    t.equal(await two.registrations.delete('a'), false);
+    await store.together((tables) => forgetService(tables, 'one'));
+    t.equal(await one.registrations.count(), 0);
+    t.equal(await two.registrations.count(), 1);
+    t.equal(await store.registrations.count(), 2);
   });
 
   t.test('registrations are paged by group', async (t) => {

@@ -1,5 +1,6 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { serviceStore } from '@zerotouch/cloud-sim/store/service-store';
 import { sqliteStore } from '@zerotouch/cloud-sim/store/sqlite/sqlite';
 import { statements } from '@zerotouch/cloud-sim/store/sqlite/table';
 import Libsql from 'libsql';
@@ -39,9 +40,9 @@ t.test('data of another version, of somebody else, or damaged are refused by nam
   await (await sqliteStore(folder)).close();
   const file = join(folder, 'cloud.db');
   const database = new Libsql(file);
-  database.exec('PRAGMA user_version = 2');
+  database.exec('PRAGMA user_version = 3');
   database.close();
-  await t.rejects(sqliteStore(folder), { code: 'STORE_VERSION', seen: 2, expected: 'version 1', where: file });
+  await t.rejects(sqliteStore(folder), { code: 'STORE_VERSION', seen: 3, expected: 'version 1 to 2', where: file });
 
   const foreign = t.testdir({});
   const other = new Libsql(join(foreign, 'cloud.db'));
@@ -53,6 +54,27 @@ t.test('data of another version, of somebody else, or damaged are refused by nam
   await t.rejects(sqliteStore(folder), { code: 'STORE_UNUSABLE', message: /SQLITE_NOTADB/ });
   t.same(readFileSync(file), before, 'nothing was written over');
   await t.rejects(sqliteStore(join(file, 'below')), { code: 'STORE_UNUSABLE' });
+});
+
+t.test('data of version 1 are read: they are those of the one DPS that there was', async (t) => {
+  const folder = t.testdir();
+  const old = await sqliteStore(folder);
+  await old.certificates.update('a', () => certificate('a'));
+  await old.registrations.update('d', () => registration('d', 'g'));
+  await old.together(async ({ authority }) => authority.update('dps', () => ({ certificate: 'C', privateKey: 'K' })));
+  await old.close();
+  const database = new Libsql(join(folder, 'cloud.db'));
+  database.exec('PRAGMA user_version = 1; DROP TABLE resourceGroups');
+  database.close();
+  const all = await sqliteStore(folder);
+  const own = serviceStore(all, 'zerotouch');
+  t.strictSame(await own.certificates.get('a'), certificate('a'));
+  t.strictSame((await own.registrations.page({ limit: 9, group: 'g' })).records, [registration('d', 'g')]);
+  t.match(await all.authority.get('dps'), { certificate: 'C' });
+  await all.close();
+  const again = await sqliteStore(folder);
+  t.strictSame(await serviceStore(again, 'zerotouch').certificates.list(), [certificate('a')], 'once only');
+  await again.close();
 });
 
 t.test('looking up takes the same work however many there are', async (t) => {

@@ -22,13 +22,30 @@ t.test('a whole cloud goes out as JSON and comes in again, in memory and in a fo
   }
 });
 
+t.test('a state of version 1 is taken: it had one DPS', async (t) => {
+  const first = await cloudFor(t);
+  await keyGroup(first, 'g', key('g'));
+  await register(first, 'dev-1', proof);
+  const { resourceGroups: _, ...tables } = (await first.exportState()).tables;
+  const bare = (records: Record<string, unknown>) =>
+    Object.fromEntries(Object.entries(records).map(([name, record]) => [name.replace('zerotouch/', ''), record]));
+  const own = ['individuals', 'groups', 'certificates', 'registrations', 'policies', 'links'] as const;
+  const service = { dps: { allocationPolicy: 'geoLatency', challengeSecret: key('c') } };
+  const old = { ...tables, ...Object.fromEntries(own.map((name) => [name, bare(tables[name])])), service };
+  const cloud = await cloudFor(t, { state: { zerotouch: 'cloud', version: 1, tables: old } as never });
+  t.match(await cloud.registrations(), [{ registrationId: 'dev-1' }]);
+  t.equal(await cloud.linkedHubs.allocationPolicy(), 'geoLatency');
+  t.equal((await cloud.linkedHubs.list()).length, 3);
+  t.equal(cloud.dps.serviceConnectionString.split('SharedAccessKey=')[1], first.dps.serviceConnectionString.split('SharedAccessKey=')[1]);
+});
+
 t.test('what is no state is refused, and so is one where there are data', async (t) => {
   const data = t.testdir();
   const first = await startCloud({ data });
   const state = await first.exportState();
   await first.close();
   await t.rejects(startCloud({ data, state }), { code: 'STORE_UNUSABLE', message: /only be taken by a cloud that has none/ });
-  await t.rejects(startCloud({ state: { ...state, version: 2 } as never }), { code: 'STORE_VERSION', seen: 2 });
+  await t.rejects(startCloud({ state: { ...state, version: 3 } as never }), { code: 'STORE_VERSION', seen: 3 });
   await t.rejects(startCloud({ state: {} as never }), { code: 'STATE_INVALID' });
   await t.rejects(startCloud({ state: { ...state, tables: { ...state.tables, more: {} } } as never }), {
     code: 'STATE_INVALID',

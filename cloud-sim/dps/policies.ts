@@ -1,12 +1,14 @@
 import { parseKey } from '@zerotouch/azure-wire/keys';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import { isFault } from '@zerotouch/foundation/fault';
-import { CloudFault } from '../../faults.js';
-import type { ServicePolicyRecord, ServiceRight, Store } from '../../store/store.js';
-import { generatedKey } from '../../unique.js';
+import { CloudFault } from '../faults.js';
+import type { ServicePolicyRecord, ServiceRight, Store } from '../store/store.js';
+import { generatedKey } from '../unique.js';
 
-/** Host name of the local DPS for its service API (devices use the global one). */
-export const SERVICE_HOST = 'zerotouch.azure-devices-provisioning.net';
+/** Host name of a DPS for its service API; devices use the global one. */
+export function serviceHost(name: string): string {
+  return `${name}.azure-devices-provisioning.net`;
+}
 
 /** The policy that every DPS is made with. Source: iot-dps/how-to-control-access. */
 export const OWNER_POLICY = 'provisioningserviceowner';
