@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { LOCAL_ID_SCOPE } from '@zerotouch/azure-wire/ids';
 import { type Cloud, startCloud } from '@zerotouch/cloud-sim/cloud';
+import { serviceStore } from '@zerotouch/cloud-sim/store/service-store';
 import { sqliteStore } from '@zerotouch/cloud-sim/store/sqlite/sqlite';
 import t from 'tap';
 import { cloudFor, derived, key, keyGroup } from '../clouds.js';
@@ -66,7 +67,8 @@ t.test('a registration that was answered survives kill -9', async (t) => {
     t.ok(answered.size >= until, `round ${round}: ${answered.size} answered`);
   }
   const store = await sqliteStore(data);
-  const kept = await Promise.all([...answered.keys()].map(async (id) => (await store.registrations.get(id))?.state.assignedHub));
+  const { registrations } = serviceStore(store, 'zerotouch');
+  const kept = await Promise.all([...answered.keys()].map(async (id) => (await registrations.get(id))?.state.assignedHub));
   t.strictSame(kept, [...answered.values()]);
   for (const [id, hub] of answered) if ((await store.devices.get(`${hub}/${id}`)) === undefined) t.fail(`${id} is not in ${hub}`);
   await store.close();
