@@ -6,6 +6,10 @@ export type ImageFaultCode =
   | 'STORAGE_RANGE'
   | 'STORAGE_READ_ONLY'
   | 'STORAGE_IO'
+  /** NOR flash: what no chip does, and what a worn one no longer does. */
+  | 'NOR_PROGRAM'
+  | 'NOR_ERASE'
+  | 'NOR_BAD_SECTOR'
   /** The image as a whole: nothing in it, too short, something else altogether. */
   | 'IMAGE_EMPTY'
   | 'IMAGE_SHORT'
@@ -60,6 +64,14 @@ export type ImageFaultCode =
 
 /** Something about a flash image that is not as Espressif's formats say; the message names partition, offset and expectation. */
 export class ImageFault extends Fault<ImageFaultCode> {}
+
+/** Whether an error says that this place of the flash takes no more writes, while others may: another place is worth a try. */
+export function isWornOut(error: unknown): boolean {
+  if (!(error instanceof ImageFault)) return false;
+  return (
+    error.code === 'NOR_BAD_SECTOR' || (error.code === 'STORAGE_IO' && (error.cause as { code?: unknown } | undefined)?.code === 'EIO')
+  );
+}
 
 /** Where a run of bytes lies in flash, so that an error can name the partition and the offset a hex editor would show. */
 export interface Place {

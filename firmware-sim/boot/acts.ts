@@ -1,40 +1,50 @@
-import type { DeviceTwinDocument, JsonObject } from '@zerotouch/azure-wire/twin';
-import { mergeTwin, withoutService } from '@zerotouch/azure-wire/twin';
 import type { Identity } from '../identity/identity.js';
+import { ConfigActs } from './config-acts.js';
 import type { DriverPorts, DriverWatcher } from './driver-ports.js';
-import type { AppliedConfig, Assignment } from './kept.js';
+import { Findings, present } from './findings.js';
+import type { AppliedConfig, Assignment, CoolDown, Owner } from './kept.js';
+import { methodNames, type Order, readOrder } from './obey.js';
 import { Operations } from './operations.js';
-import type { Endpoint, Failure, HubSession, MountedFlash } from './ports.js';
-import type { Machine, MachineEffect, MachineEvent } from './supervisor.js';
+import type { Endpoint, HubSession, MethodCall, MountedFlash } from './ports.js';
+import { backOffMs } from './retry.js';
+import type { Machine, MachineEffect, MachineEvent, WaitingTable } from './supervisor.js';
 
-/** Most characters of an error that are reported to the hub: a twin takes strings of 4 KB and turns longer ones down. */
-const APPLY_ERROR_MAX = 500;
+/** A kept cool-down longer than this comes from a clock that was wrong. */
+const COOL_DOWN_MAX_MS = 24 * 60 * 60_000;
 
 /**
  * What each effect of the boot machine does, through the ports, and what one device holds meanwhile: its flash, identity, assignment,
- * session, twin. Whatever comes of an effect is posted as an event; nothing is decided here.
+ * session. Whatever comes of an effect is posted as an event; nothing is decided here.
  */
 export class Acts {
   readonly #ports: DriverPorts;
-  readonly #watcher: DriverWatcher;
+  readonly #findings: Findings;
   readonly #post: (event: MachineEvent) => void;
-  readonly #machine: () => Machine;
   readonly #operations: Operations;
+  readonly #config: ConfigActs;
   #flash: MountedFlash | undefined;
   #identity: Identity | undefined;
   #endpoint: Endpoint | undefined;
   #assignment: Assignment | undefined;
   #session: HubSession | undefined;
-  #twin: DeviceTwinDocument | undefined;
-  #applied: AppliedConfig | undefined;
-  #applyError: string | undefined;
+  #clockSet = false;
+  /** Who takes the device over, until that is kept. */
+  #heir: Owner | undefined;
 
   constructor(ports: DriverPorts, watcher: DriverWatcher, post: (event: MachineEvent) => void, machine: () => Machine) {
     this.#ports = ports;
-    this.#watcher = watcher;
+    this.#findings = new Findings(post, watcher);
     this.#post = post;
-    this.#machine = machine;
-    this.#operations = new Operations(ports.clock);
+    this.#operations = new Operations(ports.clock, () => post({ table: 'power', event: 'hung' }));
+    this.#config = new ConfigActs({
+      ports,
+      operations: this.#operations,
+      findings: this.#findings,
+      machine,
+      session: () => present(this.#session, 'a session'),
+      keep: (config) => this.#mounted().memory.keepConfig(this.#known().idScope, config),
+      failedBoots: () => this.#mounted().memory.failedBoots(),
+    });
   }
 
   get identity(): Identity | undefined {
@@ -50,7 +60,7 @@ export class Acts {
   }
 
   get applied(): AppliedConfig | undefined {
-    return this.#applied;
+    return this.#config.applied;
   }
 
   get flash(): MountedFlash | undefined {
@@ -59,7 +69,14 @@ export class Acts {
 
   carryOut(effect: MachineEffect): void {
     if (effect.do === 'wait') this.#wait(effect.table, effect.ms);
+    else if (effect.do === 'keep-cool-down') this.#keepCoolDown(effect.attempts, effect.ms);
     else this.#acts[effect.do]();
+  }
+
+  /** Does what it is told; a hub's order and one of the program that runs the device are the same. */
+  obey(order: Order): void {
+    if (order.command === 'change-owner') this.#heir = order.owner;
+    this.#post({ table: 'power', event: order.command });
   }
 
   /** Resolves when nothing is under way any more and the flash is closed. */
@@ -69,7 +86,7 @@ export class Acts {
     this.#flash = undefined;
   }
 
-  readonly #acts: Readonly<Record<Exclude<MachineEffect['do'], 'wait'>, () => void>> = {
+  readonly #acts: Readonly<Record<Exclude<MachineEffect['do'], 'wait' | 'keep-cool-down'>, () => void>> = {
     mount: () => this.#mount(),
     identify: () => this.#identify(),
     'set-clock': () => this.#setClock(),
@@ -79,13 +96,19 @@ export class Acts {
     'cancel-assignment': () => this.#operations.cancel('assignment'),
     connect: () => this.#connect(),
     disconnect: () => this.#disconnect(),
-    pull: () => this.#pull(),
-    apply: () => this.#apply(),
-    'commit-config': () => this.#commitConfig(),
-    report: () => this.#report(),
+    pull: () => this.#config.pull(),
+    apply: () => this.#config.apply(),
+    restore: () => this.#config.restore(),
+    'commit-config': () => this.#config.commit(),
+    report: () => this.#config.report(),
+    announce: () => this.#config.announce(),
     'cancel-config': () => this.#operations.cancel('config'),
-    arrive: () => this.#watcher.running?.(),
-    halt: () => this.#watcher.halted?.(),
+    arrive: () => this.#arrive(),
+    trust: () => this.#trust(),
+    restart: () => this.#restart(),
+    erase: () => this.#reset('erasing the flash', () => this.#mounted().memory.erase()),
+    adopt: () => this.#reset('keeping the new owner', () => this.#mounted().memory.keepOwner(present(this.#heir, 'a new owner'))),
+    halt: () => this.#findings.watcher.halted?.(),
     'switch-off': () => this.#operations.cancel('power'),
   };
 
@@ -94,18 +117,19 @@ export class Acts {
       this.#flash = this.#ports.mount();
       this.#post({ table: 'power', event: 'mounted' });
     } catch (error) {
-      this.#fault('mounting the flash', error);
+      this.#findings.fault('mounting the flash', error);
       this.#post({ table: 'power', event: 'mount-failed' });
     }
   }
 
   #identify(): void {
     try {
-      this.#identity = this.#mounted().identity();
+      const flash = this.#mounted();
+      this.#identity = { ...flash.identity(), ...flash.memory.owner() };
       this.#endpoint = this.#ports.endpoint(this.#identity);
       this.#post({ table: 'power', event: 'identified' });
     } catch (error) {
-      this.#fault('reading the identity', error);
+      this.#findings.fault('reading the identity', error);
       this.#post({ table: 'power', event: 'identity-failed' });
     }
   }
@@ -113,15 +137,23 @@ export class Acts {
   #setClock(): void {
     this.#operations.run('power', this.#ports.timeouts.requestMs, async (signal) => {
       const event = await this.#ports.time.set(signal);
-      return () => this.#post({ table: 'power', event });
+      return () => {
+        this.#clockSet = event === 'clock-set';
+        this.#post({ table: 'power', event });
+      };
     });
   }
 
   #recall(): void {
     const { memory } = this.#mounted();
-    this.#guarded('counting the boot', () => memory.countBoot());
-    this.#assignment = memory.assignment(this.#known().idScope);
-    this.#applied = memory.config();
+    this.#findings.guarded('counting the boot', () => memory.countBoot());
+    const { idScope } = this.#known();
+    this.#assignment = memory.assignment(idScope);
+    this.#config.recall(memory.config(idScope));
+    const { policy } = this.#ports;
+    const coolDown = policy.keepMs === Number.POSITIVE_INFINITY ? undefined : memory.coolDown();
+    if (coolDown !== undefined) this.#post({ table: 'assignment', attempts: coolDown.attempts, waitMs: this.#left(coolDown) });
+    if (memory.failedBoots() >= policy.failedBoots) this.#post({ table: 'power', event: 'looping' });
     this.#post({ table: 'power', event: this.#assignment === undefined ? 'not-cached' : 'cached' });
   }
 
@@ -138,7 +170,7 @@ export class Acts {
       );
       return () => {
         if (outcome.outcome !== 'assigned') {
-          this.#failure('assignment', 'registering', outcome);
+          this.#findings.failure('assignment', 'registering', outcome);
           return;
         }
         this.#assignment = { hub: outcome.hub, deviceId: outcome.deviceId };
@@ -149,13 +181,14 @@ export class Acts {
 
   #commitAssignment(): void {
     const assignment = this.#assigned();
-    const kept = this.#guarded('keeping the assignment', () => this.#mounted().memory.keepAssignment(this.#known().idScope, assignment));
+    const kept = this.#findings.guarded('keeping the assignment', () =>
+      this.#mounted().memory.keepAssignment(this.#known().idScope, assignment),
+    );
     this.#post({ table: 'assignment', event: kept ? 'committed' : 'commit-failed' });
   }
 
   #connect(): void {
-    // What an earlier session knew says nothing about this one: the device may have been made anew in its hub, and versions begin again.
-    this.#twin = undefined;
+    this.#config.forgetTwin();
     const identity = this.#known();
     const request = { identity, endpoint: this.#destination(), assignment: this.#assigned() };
     this.#operations.run('session', this.#ports.timeouts.connectMs, async (signal, current) => {
@@ -163,7 +196,7 @@ export class Acts {
       if (outcome.outcome === 'connected' && !current()) await outcome.session.close();
       return () => {
         if (outcome.outcome !== 'connected') {
-          this.#failure('session', 'connecting to the hub', outcome);
+          this.#findings.failure('session', 'connecting to the hub', outcome);
           return;
         }
         this.#session = outcome.session;
@@ -176,12 +209,26 @@ export class Acts {
   #listen(session: HubSession): void {
     session.onLost((failure) => {
       if (this.#session !== session) return;
-      this.#watcher.failed?.('staying connected', failure);
+      this.#findings.watcher.failed?.('staying connected', failure);
       this.#post({ table: 'session', event: 'lost' });
     });
     session.onDesired((patch) => {
-      if (this.#session === session) this.#desired(patch);
+      if (this.#session === session) this.#config.desired(patch);
     });
+    session.onMethod?.(methodNames, (call) => {
+      if (this.#session === session) void this.#answer(call);
+    });
+  }
+
+  /** The answer first: what the order does may well end the connection. */
+  async #answer(call: MethodCall): Promise<void> {
+    const order = readOrder(call.name, call.payload);
+    if ('refusal' in order) {
+      await call.respond(400, { error: order.refusal });
+      return;
+    }
+    await call.respond(202, { accepted: order.command });
+    this.obey(order);
   }
 
   #disconnect(): void {
@@ -191,75 +238,44 @@ export class Acts {
     if (session !== undefined) this.#operations.keep(session.close());
   }
 
-  #desired(patch: JsonObject & { $version: number }): void {
-    const known = this.#twin?.desired.$version ?? 0;
-    if (this.#twin !== undefined && patch.$version <= known) return;
-    if (this.#twin !== undefined && this.#machine().config === 'settled' && patch.$version === known + 1) {
-      this.#twin = { ...this.#twin, desired: { ...mergeTwin(this.#twin.desired, patch), $version: patch.$version } };
-      this.#post({ table: 'config', event: 'desired' });
-    } else {
-      this.#post({ table: 'config', event: 'gap' });
-    }
+  #arrive(): void {
+    this.#findings.guarded('forgetting the cool-down', () => this.#mounted().memory.forgetCoolDown());
+    this.#findings.watcher.running?.();
   }
 
-  #pull(): void {
-    const session = this.#connected();
-    this.#operations.run('config', this.#ports.timeouts.requestMs, async (signal) => {
-      const outcome = await session.getTwin(signal);
-      return () => {
-        if (outcome.outcome !== 'twin') {
-          this.#failure('config', 'reading the twin', outcome);
-          return;
-        }
-        this.#twin = outcome.twin;
-        this.#post({ table: 'config', event: 'twin' });
-      };
-    });
+  #trust(): void {
+    const flash = this.#flash;
+    if (flash !== undefined) this.#findings.guarded('counting the boot as good', () => flash.memory.trust());
   }
 
-  #apply(): void {
-    const wanted = this.#wanted();
-    this.#operations.run('config', this.#ports.timeouts.requestMs, async (signal) => {
-      const problem = await this.#ports.config.apply(wanted, signal).then(
-        () => undefined,
-        (error: unknown) => (error instanceof Error ? error.message : String(error)).slice(0, APPLY_ERROR_MAX),
-      );
-      return () => {
-        this.#applyError = problem;
-        if (problem === undefined) this.#applied = wanted;
-        this.#post({ table: 'config', event: problem === undefined ? 'applied' : 'apply-failed' });
-      };
-    });
+  #restart(): void {
+    this.#operations.cancel('power');
+    this.#flash?.close();
+    this.#flash = undefined;
+    this.#mount();
   }
 
-  #commitConfig(): void {
-    const kept = this.#guarded('keeping the configuration', () => this.#mounted().memory.keepConfig(this.#wanted()));
-    this.#post({ table: 'config', event: kept ? 'committed' : 'commit-failed' });
+  #reset(during: string, write: () => void): void {
+    this.#operations.cancel('power');
+    this.#findings.guarded(during, write);
+    this.#heir = undefined;
+    this.#post({ table: 'power', event: 'reset-ended' });
   }
 
-  #report(): void {
-    const session = this.#connected();
-    const patch: JsonObject = {
-      config: {
-        desiredVersion: this.#wanted().version,
-        status: this.#applyError === undefined ? 'applied' : 'failed',
-        error: this.#applyError ?? null,
-      },
-    };
-    this.#operations.run('config', this.#ports.timeouts.requestMs, async (signal) => {
-      const outcome = await session.report(patch, signal);
-      return () => {
-        if (outcome.outcome !== 'reported') {
-          this.#failure('config', 'reporting the configuration', outcome);
-          return;
-        }
-        this.#post({ table: 'config', event: 'reported' });
-      };
-    });
+  /** Without a clock only how often DPS said no is of use: the device then waits as if it had just been told. */
+  #left({ attempts, until }: CoolDown): number {
+    const { clock, policy, entropy } = this.#ports;
+    const left = this.#clockSet && until > 0 ? until - clock.now() : Number.NaN;
+    return left <= COOL_DOWN_MAX_MS ? Math.max(0, left) : backOffMs(policy, Math.max(1, attempts), entropy.unit());
   }
 
-  #wait(table: 'assignment' | 'session' | 'config', ms: number): void {
-    this.#watcher.waiting?.(table, ms);
+  #keepCoolDown(attempts: number, ms: number): void {
+    const until = this.#clockSet ? this.#ports.clock.now() + ms : 0;
+    this.#findings.guarded('keeping the cool-down', () => this.#mounted().memory.keepCoolDown({ attempts, until }));
+  }
+
+  #wait(table: WaitingTable, ms: number): void {
+    if (table !== 'power') this.#findings.watcher.waiting?.(table, ms);
     this.#operations.run(table, Number.POSITIVE_INFINITY, async (signal) => {
       await this.#ports.clock.wait(ms, signal);
       return () => this.#post({ table, event: 'due' });
@@ -268,44 +284,13 @@ export class Acts {
 
   // Asked anew for each attempt: a cloud that was started again may be elsewhere, with another certificate authority.
   #destination(): Endpoint {
-    this.#guarded('finding out where to go', () => {
+    this.#findings.guarded('finding out where to go', () => {
       this.#endpoint = this.#ports.endpoint(this.#known());
     });
     return present(this.#endpoint, 'an endpoint');
   }
 
-  #failure(table: 'assignment' | 'session' | 'config', during: string, failure: Failure): void {
-    this.#watcher.failed?.(during, failure);
-    this.#post({ table, failure: failure.outcome, retryAfterMs: failure.retryAfterMs ?? 0 });
-  }
-
-  #guarded(during: string, write: () => void): boolean {
-    try {
-      write();
-      return true;
-    } catch (error) {
-      this.#fault(during, error);
-      return false;
-    }
-  }
-
-  #fault(during: string, error: unknown): void {
-    this.#watcher.fault?.(during, error instanceof Error ? error : new Error(String(error)));
-  }
-
-  #wanted(): AppliedConfig {
-    const desired = present(this.#twin, 'a twin').desired;
-    return { version: desired.$version, values: withoutService(desired) };
-  }
-
   #mounted = (): MountedFlash => present(this.#flash, 'a mounted flash');
   #known = (): Identity => present(this.#identity, 'an identity');
   #assigned = (): Assignment => present(this.#assignment, 'an assignment');
-  #connected = (): HubSession => present(this.#session, 'a session');
-}
-
-// The tables order the effects so that this never throws; if it does, a row is wrong.
-function present<T>(value: T | undefined, what: string): T {
-  if (value === undefined) throw new Error(`the boot tables asked for an effect that needs ${what} before there was one`);
-  return value;
 }

@@ -2,7 +2,9 @@ import type { Identity } from '../identity/identity.js';
 import { Acts } from './acts.js';
 import type { DriverPorts, DriverWatcher } from './driver-ports.js';
 import type { AppliedConfig, Assignment } from './kept.js';
+import type { Order } from './obey.js';
 import type { HubSession, MountedFlash } from './ports.js';
+import { powerTable } from './power.js';
 import { type Machine, type MachineEvent, poweredOff, step } from './supervisor.js';
 
 /**
@@ -59,6 +61,16 @@ export class Driver {
   async powerOff(): Promise<void> {
     this.#post({ table: 'power', event: 'power-off' });
     await this.#acts.putAway();
+  }
+
+  /**
+   * Tells the device what to do, as the hub can by a direct method. False in a state that has no use for it: nothing is done then.
+   */
+  obey(order: Order): boolean {
+    const [next, effect] = powerTable[this.#machine.power][order.command];
+    if (next === this.#machine.power && effect === 'none') return false;
+    this.#acts.obey(order);
+    return true;
   }
 
   // An effect that answers at once must not step the machine inside a step: its event waits in the queue.

@@ -18,3 +18,18 @@ export interface Counters {
   readonly boots: number;
   readonly registrations: number;
 }
+
+/** Who the device belongs to since it was burnt: an ownership change, by command. */
+export interface Owner {
+  readonly idScope: string;
+  /** Host name of DPS, where it is not the one that was burnt. */
+  readonly endpoint?: string;
+}
+
+/** What an earlier boot learned about asking DPS. */
+export interface CoolDown {
+  /** Attempts in a row that led to no hub. */
+  readonly attempts: number;
+  /** Wall-clock time before which DPS is not to be asked, milliseconds since 1970; 0 when the device had no clock. */
+  readonly until: number;
+}

@@ -1,9 +1,12 @@
 import type { JsonObject } from '@zerotouch/azure-wire/twin';
 import { isJsonObject } from '@zerotouch/azure-wire/twin';
 import type { NvsStore } from '@zerotouch/flash-image/nvs/store';
-import type { AppliedConfig, Assignment, Counters } from './kept.js';
+import type { AppliedConfig, Assignment, CoolDown, Counters, Owner } from './kept.js';
 
 const NAMESPACE = 'zerotouch';
+/** A cool-down is one number of 64 bits, the cheapest item there is: attempts above, seconds since 1970 below. */
+const SECONDS_BITS = 40n;
+const MOST_ATTEMPTS = 0xffff;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
@@ -34,9 +37,11 @@ export class Memory {
     this.#count('registrations');
   }
 
-  config(): AppliedConfig | undefined {
+  /** The configuration that was applied last, for this id scope: one of another scope was the former owner's. */
+  config(idScope: string): AppliedConfig | undefined {
     const kept = this.#object('config');
     if (kept === undefined || typeof kept.version !== 'number' || !isJsonObject(kept.values)) return undefined;
+    if (kept.idScope !== undefined && kept.idScope !== idScope) return undefined;
     return { version: kept.version, values: kept.values };
   }
 
@@ -44,8 +49,8 @@ export class Memory {
    * Keeps a configuration; writes nothing when it is the one that is kept already.
    * @throws Fault when the flash refuses the write
    */
-  keepConfig({ version, values }: AppliedConfig): void {
-    this.#keep('config', { version, values });
+  keepConfig(idScope: string, { version, values }: AppliedConfig): void {
+    this.#keep('config', { idScope, version, values });
   }
 
   /**
@@ -53,7 +58,68 @@ export class Memory {
    * @throws Fault when the flash refuses the write
    */
   countBoot(): void {
+    // From here on boots are counted that ended well: those before this was counted did.
+    if (this.#nvs.get(NAMESPACE, 'good') === undefined) this.trust();
     this.#count('boots');
+  }
+
+  /** Boots in a row before this one that did not end well. */
+  failedBoots(): number {
+    return Math.max(0, this.#number('boots') - 1 - this.#number('good'));
+  }
+
+  /**
+   * This boot has ended well, whatever comes now. Writes nothing the second time.
+   * @throws Fault when the flash refuses the write
+   */
+  trust(): void {
+    this.#nvs.set(NAMESPACE, 'good', { type: 'u32', value: this.#number('boots') });
+  }
+
+  coolDown(): CoolDown | undefined {
+    const item = this.#nvs.get(NAMESPACE, 'cool-down');
+    if (item?.type !== 'u64') return undefined;
+    return { attempts: Number(item.value >> SECONDS_BITS), until: Number(item.value & ((1n << SECONDS_BITS) - 1n)) * 1000 };
+  }
+
+  /**
+   * Keeps that DPS is not to be asked yet.
+   * @throws Fault when the flash refuses the write
+   */
+  keepCoolDown({ attempts, until }: CoolDown): void {
+    const value = (BigInt(Math.min(attempts, MOST_ATTEMPTS)) << SECONDS_BITS) | BigInt(Math.ceil(until / 1000));
+    this.#nvs.set(NAMESPACE, 'cool-down', { type: 'u64', value });
+  }
+
+  /**
+   * A hub was found: what DPS said before it has no more meaning. Writes nothing where nothing was kept.
+   * @throws Fault when the flash refuses the write
+   */
+  forgetCoolDown(): void {
+    this.#nvs.delete(NAMESPACE, 'cool-down');
+  }
+
+  /** Who the device belongs to, when that is no longer who it was burnt for. */
+  owner(): Owner | undefined {
+    const { idScope, endpoint } = this.#object('owner') ?? {};
+    if (typeof idScope !== 'string') return undefined;
+    return typeof endpoint === 'string' ? { idScope, endpoint } : { idScope };
+  }
+
+  /**
+   * Hands the device to a new owner. Assignment and configuration are kept for an id scope, so that this one item makes them void.
+   * @throws Fault when the flash refuses the write
+   */
+  keepOwner({ idScope, endpoint }: Owner): void {
+    this.#keep('owner', { idScope, ...(endpoint === undefined ? {} : { endpoint }) });
+  }
+
+  /**
+   * Forgets everything, without a trace in flash. A power cut in the middle is made good when the flash is next opened.
+   * @throws Fault when the flash refuses the erase
+   */
+  erase(): void {
+    this.#nvs.wipe();
   }
 
   counters(): Counters {

@@ -3,6 +3,9 @@ import type { Clock } from '@zerotouch/foundation/clock';
 /** Which table an operation belongs to: each has at most one under way. */
 export type Lane = 'power' | 'assignment' | 'session' | 'config';
 
+/** How long an operation may take to end once it is told to, milliseconds. */
+export const GRACE_MS = 10_000;
+
 /**
  * An operation: works until it is done or `signal` is aborted, and returns what to do with the result. `current` tells whether it has
  * been cancelled or replaced meanwhile.
@@ -15,14 +18,20 @@ export type Operation = (signal: AbortSignal, current: () => boolean) => Promise
  */
 export class Operations {
   readonly #clock: Clock;
+  readonly #hung: () => void;
   readonly #current = new Map<Lane, AbortController>();
   readonly #pending = new Set<Promise<void>>();
 
-  constructor(clock: Clock) {
+  /** @param hung called when an operation that still counts does not end though its signal was aborted {@link GRACE_MS} ago */
+  constructor(clock: Clock, hung: () => void) {
     this.#clock = clock;
+    this.#hung = hung;
   }
 
-  /** Starts an operation, ending the lane's former one. After `limitMs` its signal is aborted; it then still delivers its result. */
+  /**
+   * Starts an operation, ending the lane's former one. After `limitMs` its signal is aborted; it then still delivers its result. One that does not
+   * even then is given up, and nobody waits for it any more.
+   */
   run(lane: Lane, limitMs: number, operation: Operation): void {
     this.cancel(lane);
     const controller = new AbortController();
@@ -35,6 +44,11 @@ export class Operations {
         () => undefined,
       );
     }
+    const givenUp = this.#givenUp(controller.signal, ended.signal).then(() => {
+      if (!isCurrent()) return;
+      this.#current.delete(lane);
+      this.#hung();
+    });
     const work = operation(controller.signal, isCurrent)
       .then((deliver) => {
         if (!isCurrent()) return;
@@ -46,7 +60,15 @@ export class Operations {
         if (isCurrent()) throw error;
       })
       .finally(() => ended.abort());
-    this.keep(work);
+    this.keep(Promise.race([work, givenUp]));
+  }
+
+  /** Resolves when an operation was told to end and has not for too long; never when it has. */
+  #givenUp(signal: AbortSignal, ended: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const overdue = () => this.#clock.wait(GRACE_MS, ended).then(resolve, () => undefined);
+      signal.addEventListener('abort', overdue, { once: true, signal: ended });
+    });
   }
 
   /** Ends the lane's operation; its result will not count. */

@@ -73,8 +73,22 @@ export interface HubSession {
   onDesired(listener: (patch: JsonObject & { $version: number }) => void): void;
   /** Called once when the connection is lost without {@link close}. Called at once if that has already happened. */
   onLost(listener: (failure: Failure) => void): void;
+  /**
+   * Called for every direct method of one of these names; any other is not the boot machine's business. Left out by a transport that has no
+   * direct methods.
+   */
+  onMethod?(names: readonly string[], listener: (call: MethodCall) => void): void;
   /** Ends the connection and frees its socket. Safe to call twice. Never rejects. */
   close(): Promise<void>;
+}
+
+/** A direct method that the hub calls. */
+export interface MethodCall {
+  readonly name: string;
+  /** The payload as parsed, `undefined` where there is none. */
+  readonly payload: unknown;
+  /** Answers, once. Resolves when the answer is on its way (or can no longer get there). Never rejects. */
+  respond(status: number, payload: JsonObject): Promise<void>;
 }
 
 export type HubOutcome = { readonly outcome: 'connected'; readonly session: HubSession } | Failure;

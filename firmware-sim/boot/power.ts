@@ -1,4 +1,4 @@
-import type { Row, Table } from './table.js';
+import { type Row, tableOf } from './table.js';
 
 /** The device as a whole, from power on to running; it starts and stops the other tables. */
 export type PowerState =
@@ -18,221 +18,119 @@ export type PowerState =
   /** The config table is at work. */
   | 'configuring'
   | 'running'
+  /** Too many boots in a row failed: connected, reports that, applies nothing, waits for another configuration or a command. */
+  | 'safe'
+  /** Forgetting what was learned: everything (factory reset), or what belonged to the former owner. */
+  | 'resetting'
   /** The flash or what was burnt cannot be used; nothing but a new burn helps. */
   | 'halted';
 
-export type PowerEvent =
-  | 'power-on'
-  | 'mounted'
-  | 'mount-failed'
-  | 'identified'
-  | 'identity-failed'
-  | 'clock-set'
+/** What a device can be told to do: by a direct method, or by the program that runs it. */
+export const commands = ['reprovision', 'restart', 'factory-reset', 'change-owner'] as const;
+export type Command = (typeof commands)[number];
+
+const powerEvents = [
+  'power-on',
+  'mounted',
+  'mount-failed',
+  'identified',
+  'identity-failed',
+  'clock-set',
   /** No time could be had; the device goes on and judges no certificate by its clock. */
-  | 'clock-unset'
-  | 'cached'
-  | 'not-cached'
-  | 'assigned'
-  | 'hub-connected'
-  | 'hub-lost'
-  | 'hub-abandoned'
-  | 'configured'
-  | 'power-off';
+  'clock-unset',
+  /** As many boots in a row as the policy bears did not end well. */
+  'looping',
+  'cached',
+  'not-cached',
+  'assigned',
+  'hub-connected',
+  /** The hub let in a device that is to be careful. */
+  'safe-connected',
+  'hub-lost',
+  'hub-abandoned',
+  'configured',
+  /** Another configuration came to a device in safe mode: the way out. */
+  'released',
+  /** The wait of this table is over: a running device has proved healthy, a safe one may try again. */
+  'due',
+  /** An operation neither ended in its time nor let itself be ended. */
+  'hung',
+  'reset-ended',
+  ...commands,
+  'power-off',
+] as const;
+export type PowerEvent = (typeof powerEvents)[number];
 
 export type PowerEffect =
   | 'mount'
   | 'identify'
   | 'set-clock'
   | 'recall'
+  /** Go on, but into safe mode. */
+  | 'be-careful'
   | 'begin-assignment'
   | 'begin-session'
   | 'begin-config'
+  /** Report that this is safe mode, and wait. */
+  | 'hold'
   | 'stop-config'
   /** Ask DPS again: at once the first time, after a wait when the last answer led to the same refusal. */
   | 'reassign'
+  /** Leave the hub, then the same. */
+  | 'leave-hub'
   | 'arrive'
+  /** This boot has ended well: count no failures before it. */
+  | 'trust'
+  /** Out of safe mode: the same, then begin with the configuration. */
+  | 'release'
+  /** End everything and begin at the flash: as a boot that ended well, or as one that did not. */
+  | 'restart'
+  | 'recover'
+  | 'erase'
+  | 'adopt'
   | 'halt'
   | 'switch-off';
 
 type PowerRow = Row<PowerState, PowerEffect>;
-const stay = (state: PowerState): PowerRow => [state, 'none'];
 const off: PowerRow = ['off', 'switch-off'];
 const halt: PowerRow = ['halted', 'halt'];
-const provision: PowerRow = ['provisioning', 'begin-assignment'];
-const connect: PowerRow = ['connecting', 'begin-session'];
 const reassign: PowerRow = ['provisioning', 'reassign'];
 const lose: PowerRow = ['connecting', 'stop-config'];
+const leave: PowerRow = ['provisioning', 'leave-hub'];
+const restart: PowerRow = ['mounting', 'restart'];
+
+/** What a device does on command, and when something hangs, once its flash is known. */
+const obey = {
+  restart,
+  'factory-reset': ['resetting', 'erase'],
+  'change-owner': ['resetting', 'adopt'],
+  hung: ['mounting', 'recover'],
+  'power-off': off,
+} as const satisfies Partial<Record<PowerEvent, PowerRow>>;
 
 /** The power table. */
-export const powerTable: Table<PowerState, PowerEvent, PowerEffect> = {
-  off: {
-    'power-on': ['mounting', 'mount'],
-    mounted: stay('off'),
-    'mount-failed': stay('off'),
-    identified: stay('off'),
-    'identity-failed': stay('off'),
-    'clock-set': stay('off'),
-    'clock-unset': stay('off'),
-    cached: stay('off'),
-    'not-cached': stay('off'),
-    assigned: stay('off'),
-    'hub-connected': stay('off'),
-    'hub-lost': stay('off'),
-    'hub-abandoned': stay('off'),
-    configured: stay('off'),
-    'power-off': stay('off'),
-  },
-  mounting: {
-    'power-on': stay('mounting'),
-    mounted: ['identifying', 'identify'],
-    'mount-failed': halt,
-    identified: stay('mounting'),
-    'identity-failed': stay('mounting'),
-    'clock-set': stay('mounting'),
-    'clock-unset': stay('mounting'),
-    cached: stay('mounting'),
-    'not-cached': stay('mounting'),
-    assigned: stay('mounting'),
-    'hub-connected': stay('mounting'),
-    'hub-lost': stay('mounting'),
-    'hub-abandoned': stay('mounting'),
-    configured: stay('mounting'),
-    'power-off': off,
-  },
-  identifying: {
-    'power-on': stay('identifying'),
-    mounted: stay('identifying'),
-    'mount-failed': stay('identifying'),
-    identified: ['timing', 'set-clock'],
-    'identity-failed': halt,
-    'clock-set': stay('identifying'),
-    'clock-unset': stay('identifying'),
-    cached: stay('identifying'),
-    'not-cached': stay('identifying'),
-    assigned: stay('identifying'),
-    'hub-connected': stay('identifying'),
-    'hub-lost': stay('identifying'),
-    'hub-abandoned': stay('identifying'),
-    configured: stay('identifying'),
-    'power-off': off,
-  },
-  timing: {
-    'power-on': stay('timing'),
-    mounted: stay('timing'),
-    'mount-failed': stay('timing'),
-    identified: stay('timing'),
-    'identity-failed': stay('timing'),
-    'clock-set': ['recalling', 'recall'],
-    'clock-unset': ['recalling', 'recall'],
-    cached: stay('timing'),
-    'not-cached': stay('timing'),
-    assigned: stay('timing'),
-    'hub-connected': stay('timing'),
-    'hub-lost': stay('timing'),
-    'hub-abandoned': stay('timing'),
-    configured: stay('timing'),
-    'power-off': off,
-  },
+export const powerTable = tableOf<PowerState, PowerEvent, PowerEffect>(powerEvents, {
+  off: { 'power-on': ['mounting', 'mount'] },
+  mounting: { mounted: ['identifying', 'identify'], 'mount-failed': halt, 'power-off': off },
+  identifying: { identified: ['timing', 'set-clock'], 'identity-failed': halt, 'power-off': off },
+  timing: { ...obey, 'clock-set': ['recalling', 'recall'], 'clock-unset': ['recalling', 'recall'] },
   recalling: {
-    'power-on': stay('recalling'),
-    mounted: stay('recalling'),
-    'mount-failed': stay('recalling'),
-    identified: stay('recalling'),
-    'identity-failed': stay('recalling'),
-    'clock-set': stay('recalling'),
-    'clock-unset': stay('recalling'),
-    cached: connect,
-    'not-cached': provision,
-    assigned: stay('recalling'),
-    'hub-connected': stay('recalling'),
-    'hub-lost': stay('recalling'),
-    'hub-abandoned': stay('recalling'),
-    configured: stay('recalling'),
+    looping: ['recalling', 'be-careful'],
+    cached: ['connecting', 'begin-session'],
+    'not-cached': ['provisioning', 'begin-assignment'],
     'power-off': off,
   },
-  provisioning: {
-    'power-on': stay('provisioning'),
-    mounted: stay('provisioning'),
-    'mount-failed': stay('provisioning'),
-    identified: stay('provisioning'),
-    'identity-failed': stay('provisioning'),
-    'clock-set': stay('provisioning'),
-    'clock-unset': stay('provisioning'),
-    cached: stay('provisioning'),
-    'not-cached': stay('provisioning'),
-    assigned: connect,
-    'hub-connected': stay('provisioning'),
-    'hub-lost': stay('provisioning'),
-    'hub-abandoned': stay('provisioning'),
-    configured: stay('provisioning'),
-    'power-off': off,
-  },
+  provisioning: { ...obey, assigned: ['connecting', 'begin-session'] },
   connecting: {
-    'power-on': stay('connecting'),
-    mounted: stay('connecting'),
-    'mount-failed': stay('connecting'),
-    identified: stay('connecting'),
-    'identity-failed': stay('connecting'),
-    'clock-set': stay('connecting'),
-    'clock-unset': stay('connecting'),
-    cached: stay('connecting'),
-    'not-cached': stay('connecting'),
-    assigned: stay('connecting'),
+    ...obey,
     'hub-connected': ['configuring', 'begin-config'],
-    'hub-lost': stay('connecting'),
+    'safe-connected': ['safe', 'hold'],
     'hub-abandoned': reassign,
-    configured: stay('connecting'),
-    'power-off': off,
+    reprovision: leave,
   },
-  configuring: {
-    'power-on': stay('configuring'),
-    mounted: stay('configuring'),
-    'mount-failed': stay('configuring'),
-    identified: stay('configuring'),
-    'identity-failed': stay('configuring'),
-    'clock-set': stay('configuring'),
-    'clock-unset': stay('configuring'),
-    cached: stay('configuring'),
-    'not-cached': stay('configuring'),
-    assigned: stay('configuring'),
-    'hub-connected': stay('configuring'),
-    'hub-lost': lose,
-    'hub-abandoned': stay('configuring'),
-    configured: ['running', 'arrive'],
-    'power-off': off,
-  },
-  running: {
-    'power-on': stay('running'),
-    mounted: stay('running'),
-    'mount-failed': stay('running'),
-    identified: stay('running'),
-    'identity-failed': stay('running'),
-    'clock-set': stay('running'),
-    'clock-unset': stay('running'),
-    cached: stay('running'),
-    'not-cached': stay('running'),
-    assigned: stay('running'),
-    'hub-connected': stay('running'),
-    'hub-lost': lose,
-    'hub-abandoned': stay('running'),
-    configured: stay('running'),
-    'power-off': off,
-  },
-  halted: {
-    'power-on': ['mounting', 'mount'],
-    mounted: stay('halted'),
-    'mount-failed': stay('halted'),
-    identified: stay('halted'),
-    'identity-failed': stay('halted'),
-    'clock-set': stay('halted'),
-    'clock-unset': stay('halted'),
-    cached: stay('halted'),
-    'not-cached': stay('halted'),
-    assigned: stay('halted'),
-    'hub-connected': stay('halted'),
-    'hub-lost': stay('halted'),
-    'hub-abandoned': stay('halted'),
-    configured: stay('halted'),
-    'power-off': off,
-  },
-};
+  configuring: { ...obey, 'hub-lost': lose, configured: ['running', 'arrive'], reprovision: leave },
+  running: { ...obey, 'hub-lost': lose, due: ['running', 'trust'], reprovision: leave },
+  safe: { ...obey, 'hub-lost': lose, released: ['configuring', 'release'], due: restart, reprovision: leave },
+  resetting: { 'reset-ended': restart, 'power-off': off },
+  halted: { 'power-on': ['mounting', 'mount'], 'power-off': off },
+});

@@ -32,6 +32,12 @@ export interface Registers {
   readonly configStale: number;
   /** 1 when DPS has been asked since the last time a hub let us in. */
   readonly asked: number;
+  /** When the whole budget of DPS calls will be there again; outlives every session. */
+  readonly dpsBudget: number;
+  /** How long to wait before the next question to DPS at least: what an earlier boot was told. */
+  readonly dpsWait: number;
+  /** 1 when too many boots in a row have failed. */
+  readonly careful: number;
 }
 
 /** The registers while a step is being taken. */
@@ -48,6 +54,9 @@ export const noAttempts: Registers = {
   configAttempts: 0,
   configStale: 0,
   asked: 0,
+  dpsBudget: 0,
+  dpsWait: 0,
+  careful: 0,
 };
 
 /** What a failed registration means to the assignment table. */
@@ -88,8 +97,8 @@ export function weighConfig(registers: OpenRegisters, kind: FailureKind, state: 
  * out at once is neither asked in a fast loop nor for ever.
  */
 export function beginSession(registers: OpenRegisters, { now }: StepContext): void {
-  const { hubAttempts, hubDeadline } = registers;
-  Object.assign(registers, { ...noAttempts, hubAttempts, hubDeadline, hubSince: now });
+  const { hubAttempts, hubDeadline, dpsBudget, careful } = registers;
+  Object.assign(registers, { ...noAttempts, hubAttempts, hubDeadline, dpsBudget, careful, hubSince: now });
 }
 
 function isExhausted(registers: OpenRegisters, { now, policy, unit }: StepContext): boolean {

@@ -11,6 +11,7 @@ import { Driver } from '../boot/driver.js';
 import { defaultTimeouts, type Timeouts } from '../boot/driver-ports.js';
 import type { AppliedConfig, Counters } from '../boot/kept.js';
 import { Memory } from '../boot/memory.js';
+import type { Order } from '../boot/obey.js';
 import type { ConfigPort, Endpoint, Failure, HubSession, MountedFlash } from '../boot/ports.js';
 import { defaultRetryPolicy, type RetryPolicy } from '../boot/retry.js';
 import { type DeviceState, deviceState, type TableName } from '../boot/state.js';
@@ -107,6 +108,14 @@ export class Device extends EventEmitter<DeviceEvents> {
   async stop(): Promise<void> {
     this.#counters = this.counters;
     await this.#driver.powerOff();
+  }
+
+  /**
+   * Tells the device what its hub can tell it by a direct method: `reprovision`, `restart`, `factory-reset`, `change-owner`.
+   * False in a state that has no use for it.
+   */
+  obey(order: Order): boolean {
+    return this.#driver.obey(order);
   }
 
   get state(): DeviceState {

@@ -5,6 +5,8 @@ export type BootFaultCode =
   | 'BOOT_HALTED'
   /** DPS or the hub does not let this identity in. */
   | 'BOOT_REFUSED'
+  /** Too many boots in a row ended badly: the device is connected, but applies nothing. */
+  | 'BOOT_SAFE_MODE'
   /** The service could not be reached or did not answer in time. */
   | 'BOOT_UNREACHABLE'
   /** The file that tells where the local cloud is cannot be used. */

@@ -23,7 +23,9 @@ export interface PowerOnOptions extends DeviceOptions {
  * BOOT_UNREACHABLE or BOOT_REFUSED (by the last failure) when `signal` is aborted; the device is off by then
  */
 export async function powerOn({ signal, giveUpWhenRefused = false, watch, ...options }: PowerOnOptions): Promise<Device> {
-  const device = new Device(options);
+  // Whoever gives up when refused stands beside the device, and boots it again once the enrolment is mended.
+  const policy = giveUpWhenRefused ? { keepMs: Number.POSITIVE_INFINITY, ...options.policy } : options.policy;
+  const device = new Device({ ...options, ...(policy === undefined ? {} : { policy }) });
   try {
     await running(device, giveUpWhenRefused, signal, watch);
     return device;
@@ -59,6 +61,7 @@ async function running(
       listen('halted', () => reject(lastFault ?? new BootFault('BOOT_HALTED', 'the image cannot be used')));
       listen('state', ({ table, state }) => {
         if (giveUpWhenRefused && table === 'assignment' && state === 'refused') reject(gaveUp(device, lastFailure));
+        if (giveUpWhenRefused && state === 'safe') reject(inSafeMode(device));
       });
       // After our own listeners: a watcher that ends the attempt in its listener is told the failure that it saw.
       watch?.(device);
@@ -70,6 +73,13 @@ async function running(
   } finally {
     ended.abort();
   }
+}
+
+function inSafeMode(device: Device): BootFault {
+  return new BootFault('BOOT_SAFE_MODE', 'too many boots in a row ended badly: the device reports, but applies no configuration', {
+    where: device.registrationId ?? 'device',
+    remedy: 'change its desired properties, or boot it again: this boot has ended well',
+  });
 }
 
 /** Kinds that mean somebody answered and said no; all others mean that nobody could be reached or answered. */

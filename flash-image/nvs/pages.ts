@@ -1,4 +1,4 @@
-import { ImageFault, locate, type Place } from '../faults.js';
+import { ImageFault, isWornOut, locate, type Place } from '../faults.js';
 import type { Storage } from '../storage.js';
 import type { Repair } from './damage.js';
 import { ENTRY_SIZE, type ItemHeader } from './entry.js';
@@ -14,7 +14,8 @@ export interface StoredItem extends ItemHeader {
 /** A page as the store keeps track of it. */
 interface Page {
   readonly index: number;
-  use: 'free' | 'active' | 'full';
+  /** `bad`: the sector no longer takes what is written; what it holds can still be read, but is copied nowhere twice. */
+  use: 'free' | 'active' | 'full' | 'bad';
   sequence: number;
   nextFree: number;
   /** Entries of items that are not erased. */
@@ -27,6 +28,8 @@ interface Page {
 
 const BITMAP_WORD = 4;
 const ENTRIES_IN_WORD = 16;
+/** A page that has stayed while all others took so many turns each is moved though it is not the emptiest, so that wear spreads. */
+const TURNS_TO_STAY = 4;
 
 /**
  * The pages of a device's NVS: items are appended to the newest page, a full one makes way for the next, and the one with the most erased
@@ -39,7 +42,7 @@ export class Pages {
   readonly #place: Place;
   readonly #pages: Page[];
   /** Oldest first, so that wear spreads. */
-  readonly #free: Page[];
+  #free: Page[];
   #current: Page | undefined;
 
   constructor(storage: Storage, place: Place, scanned: readonly PageScan[]) {
@@ -60,36 +63,83 @@ export class Pages {
     return this.#current?.use === 'active' ? ENTRIES - this.#current.nextFree : 0;
   }
 
+  /** Every item that is not erased. */
+  all(): StoredItem[] {
+    return this.#pages.flatMap(({ items }) => [...items]);
+  }
+
   /** The items that lie in a page. */
   itemsOf(index: number): StoredItem[] {
     return [...(this.#pages[index]?.items ?? [])];
   }
 
-  /** Makes the next page the current one, with room for at least `span` entries. Throws `NVS_FULL` before anything is written. */
+  /**
+   * Makes the next page the current one, with room for at least `span` entries. Throws `NVS_FULL` before anything is written.
+   * A page that turns out to be bad is passed over.
+   */
   nextPage(span: number): void {
-    if (this.#free.length >= 2) {
+    while (this.#free.length >= 2) {
       this.#finishCurrent();
-      this.#activate();
-      return;
+      if (this.#activate()) return;
     }
-    const emptiest = this.#emptiest();
-    if (this.#free.length === 0 || emptiest === undefined || ENTRIES - emptiest.used < span) throw this.full();
+    const from = this.#toMove(span);
+    if (this.#free.length === 0 || from === undefined) throw this.full();
     this.#finishCurrent();
-    this.#move(emptiest);
+    this.#move(from);
   }
 
-  /** Appends an item that fits the current page. */
+  /** Appends an item that fits the current page; where that has gone bad, to the next one. */
   append(header: ItemHeader, bytes: Buffer): StoredItem {
-    const item: StoredItem = { ...header, ...this.#program(header.span, bytes) };
-    this.#pages[item.page]?.items.add(item);
-    return item;
+    for (;;) {
+      try {
+        const item: StoredItem = { ...header, ...this.#program(header.span, bytes) };
+        this.#pages[item.page]?.items.add(item);
+        return item;
+      } catch (error) {
+        if (!isWornOut(error)) throw error;
+        this.nextPage(header.span);
+      }
+    }
   }
 
   /** Marks an item erased. */
   erase(item: StoredItem): void {
     this.#mark(item.page, item.slot, item.span, entryState.erased);
+    this.forget(item);
+  }
+
+  /** Counts an item that a newer one makes void as gone, whatever its flash says. */
+  forget(item: StoredItem): void {
     const page = this.#pages[item.page];
     if (page?.items.delete(item)) page.used -= item.span;
+  }
+
+  /** Begins a page even if it is the last one that was free. */
+  startFresh(): void {
+    this.#finishCurrent();
+    while (this.#free.length > 0) if (this.#activate()) return;
+    throw this.full();
+  }
+
+  /** Erases every page but these that holds anything, or did. Throws the fault of a page that would not, when all others are erased. */
+  discardOthers(keep: ReadonlySet<number>): void {
+    let refusal: unknown;
+    for (const page of this.#pages) {
+      if (keep.has(page.index) || (page.use === 'free' && !page.dirty)) continue;
+      this.#free = this.#free.filter((other) => other !== page);
+      try {
+        this.#discard(page);
+      } catch (error) {
+        if (!isWornOut(error)) throw error;
+        refusal = error;
+      }
+    }
+    if (refusal !== undefined) throw refusal;
+  }
+
+  /** Whether a page holds nothing but its first `count` entries, and never did since it was erased. */
+  holdsOnly(index: number, count: number): boolean {
+    return this.#pages[index]?.nextFree === count;
   }
 
   /** The bytes of an item, its header among them. */
@@ -97,48 +147,60 @@ export class Pages {
     return this.#storage.read(item.page * PAGE_SIZE + slotOffset(item.slot), item.span * ENTRY_SIZE);
   }
 
-  /** A device needs one free page to move to: where a cut left none, the newest page that holds nothing becomes it. */
+  /**
+   * A device needs one free page to move to: where a cut left none, the newest page that holds nothing becomes it. Where there is none
+   * either, what is there can be read, and nothing written.
+   */
   ensureFree(): void {
     if (this.#free.length > 0) return;
     const blank = this.#pages.find((page) => page.used === 0);
-    if (blank === undefined) {
-      throw new ImageFault('NVS_PAGE_STATE', 'no page is free', {
-        where: locate(this.#place),
-        expected: 'one erased page, which a device needs to move entries',
-      });
-    }
-    this.#release(blank);
+    if (blank !== undefined) this.#release(blank);
   }
 
-  /** Carries out a repair; the pages must be scanned anew afterwards. */
-  repair(repair: Repair): void {
+  /** Carries out a repair; the pages must be scanned anew afterwards. False where the flash does not take it. */
+  repair(repair: Repair): boolean {
+    try {
+      return this.#repaired(repair);
+    } catch (error) {
+      if (!isWornOut(error)) throw error;
+      return false;
+    }
+  }
+
+  #repaired(repair: Repair): boolean {
     switch (repair.kind) {
       case 'erase-entries':
         this.#mark(repair.page, repair.slot, repair.count, entryState.erased);
-        break;
+        return true;
       case 'mark-full':
         this.#setState(repair.page, pageState.full);
-        break;
+        return true;
       case 'redo-move':
-        this.#redoMove(repair.page, repair.discard);
-        break;
+        return this.#redoMove(repair.page, repair.discard);
       case 'none':
+        return true;
     }
   }
 
-  #redoMove(index: number, discard: number | undefined): void {
+  #redoMove(index: number, discard: number | undefined): boolean {
     const copy = discard === undefined ? undefined : this.#pages[discard];
     if (copy !== undefined) this.#release(copy);
     const page = this.#pages[index];
-    if (page !== undefined) this.#move(page);
+    if (page === undefined || this.#free.length === 0) return false;
+    this.#move(page);
+    return true;
   }
 
-  /** Copies what is alive in a page to a fresh one, then erases it. Marked as freeing first, so that no cut leaves the device without a free page. */
+  /**
+   * Copies what is alive in a page to a fresh one, then erases it. Marked as freeing first, so that no cut leaves the device without a free
+   * page, and as invalid before the erase: an erase that was cut may bring anything back, and must not pass for the page that is to be copied.
+   */
   #move(from: Page): void {
-    this.#setState(from.index, pageState.freeing);
-    this.#activate();
-    for (const item of from.items) {
+    this.#tolerate(from, () => this.#setState(from.index, pageState.freeing));
+    if (!this.#activate()) throw this.full();
+    for (const item of [...from.items]) {
       Object.assign(item, this.#program(item.span, this.read(item)));
+      from.items.delete(item);
       this.#pages[item.page]?.items.add(item);
     }
     this.#release(from);
@@ -150,18 +212,29 @@ export class Pages {
     if (page === undefined || this.room < span) throw this.full();
     const { index, nextFree: slot } = page;
     const offset = index * PAGE_SIZE + slotOffset(slot);
-    page.nextFree += span;
-    page.used += span;
-    this.#storage.write(offset, bytes.subarray(0, ENTRY_SIZE));
-    this.#mark(index, slot, 1, entryState.written);
-    if (span > 1) {
-      this.#storage.write(offset + ENTRY_SIZE, bytes.subarray(ENTRY_SIZE));
-      this.#mark(index, slot + 1, span - 1, entryState.written);
+    try {
+      page.nextFree += span;
+      this.#storage.write(offset, bytes.subarray(0, ENTRY_SIZE));
+      this.#mark(index, slot, 1, entryState.written);
+      if (span > 1) {
+        this.#storage.write(offset + ENTRY_SIZE, bytes.subarray(ENTRY_SIZE));
+        this.#mark(index, slot + 1, span - 1, entryState.written);
+      }
+      page.used += span;
+      return { page: index, slot };
+    } catch (error) {
+      if (isWornOut(error)) Object.assign(page, { use: 'bad', nextFree: ENTRIES });
+      throw error;
     }
-    return { page: index, slot };
   }
 
+  /** Erases a page, which is free from then on, unless it has gone bad. */
   #release(page: Page): void {
+    this.#tolerate(page, () => this.#discard(page));
+  }
+
+  #discard(page: Page): void {
+    this.#setState(page.index, pageState.invalid);
     this.#storage.erase(page.index * PAGE_SIZE, PAGE_SIZE);
     page.items.clear();
     Object.assign(page, { use: 'free', sequence: 0, nextFree: 0, used: 0, dirty: false });
@@ -169,26 +242,45 @@ export class Pages {
     if (this.#current === page) this.#current = undefined;
   }
 
-  #activate(): void {
+  /** Whether the next free page is the current one now; if not, it has gone bad. */
+  #activate(): boolean {
     const page = this.#free.shift();
     if (page === undefined) throw this.full();
-    if (page.dirty) this.#storage.erase(page.index * PAGE_SIZE, PAGE_SIZE);
-    const sequence = 1 + Math.max(-1, ...this.#pages.filter((other) => other.use !== 'free').map((other) => other.sequence));
-    this.#storage.write(page.index * PAGE_SIZE, encodePageHeader(pageState.active, sequence));
-    Object.assign(page, { use: 'active', sequence, nextFree: 0, used: 0, dirty: false });
-    this.#current = page;
+    const sequence = 1 + Math.max(-1, ...this.#pages.filter(({ use }) => use !== 'free').map((other) => other.sequence));
+    return this.#tolerate(page, () => {
+      if (page.dirty) this.#storage.erase(page.index * PAGE_SIZE, PAGE_SIZE);
+      this.#storage.write(page.index * PAGE_SIZE, encodePageHeader(pageState.active, sequence));
+      Object.assign(page, { use: 'active', sequence, nextFree: 0, used: 0, dirty: false });
+      this.#current = page;
+    });
+  }
+
+  /** Whether the page took the write; where it did not, it is bad. */
+  #tolerate(page: Page, write: () => void): boolean {
+    try {
+      write();
+      return true;
+    } catch (error) {
+      if (!isWornOut(error)) throw error;
+      page.use = 'bad';
+      return false;
+    }
   }
 
   #finishCurrent(): void {
-    if (this.#current?.use !== 'active') return;
-    this.#setState(this.#current.index, pageState.full);
-    this.#current.use = 'full';
+    const page = this.#current;
+    if (page?.use === 'active' && this.#tolerate(page, () => this.#setState(page.index, pageState.full))) page.use = 'full';
   }
 
-  #emptiest(): Page | undefined {
-    let best: Page | undefined;
-    for (const page of this.#pages) if (page.use !== 'free' && page.used < (best?.used ?? ENTRIES)) best = page;
-    return best;
+  /** The emptiest page, or the oldest where that has stayed too long; `undefined` where moving would not make room for `span` entries. */
+  #toMove(span: number): Page | undefined {
+    const fitting = this.#pages.filter(({ use, used }) => (use === 'active' || use === 'full') && ENTRIES - used >= span);
+    const least = (of: (page: Page) => number) =>
+      fitting.reduce<Page | undefined>((best, page) => (best === undefined || of(page) < of(best) ? page : best), undefined);
+    const oldest = least(({ sequence }) => sequence);
+    const newest = Math.max(...this.#pages.map(({ sequence }) => sequence));
+    if (oldest !== undefined && newest - oldest.sequence > TURNS_TO_STAY * this.#pages.length) return oldest;
+    return least(({ used }) => used);
   }
 
   #newest(): Page | undefined {

@@ -1,4 +1,4 @@
-import { ImageFault, locate, type Place } from '../faults.js';
+import { ImageFault, isWornOut, locate, type Place } from '../faults.js';
 import type { Storage } from '../storage.js';
 import { type Damage, damageFault } from './damage.js';
 import {
@@ -13,6 +13,7 @@ import {
   encodeVariable,
   itemType,
   MOST_NAMESPACES,
+  NAMESPACE_OF_NAMESPACES,
 } from './entry.js';
 import { CHUNK_LIMIT, PAGE_SIZE } from './page.js';
 import { Pages, type StoredItem } from './pages.js';
@@ -32,6 +33,9 @@ const CHUNK_STARTS = [0x00, 0x80] as const;
 const MOST_CHUNKS = 0x7f;
 /** Rounds besides one a page that was being moved: a repair can uncover the next. More mean that the storage does not keep what is written. */
 const REPAIR_ROUNDS = 4;
+/** The namespace of the entry that says that all others are to go. */
+const WIPING = 'wiping';
+const BEGUN = 'begun';
 
 /**
  * A device's own NVS: a log over pages of flash, with Espressif's order of writes, so that a power cut at any moment leaves every key with
@@ -70,23 +74,33 @@ export class NvsStore {
    */
   static open(storage: Storage, place: Place = { partition: 'nvs', offset: 0 }): NvsStore {
     const repairs: ImageFault[] = [];
+    const refused = new Set<string>();
     for (let round = 0; round < REPAIR_ROUNDS + storage.size / PAGE_SIZE; round++) {
       const scan = scanNvs(storage.read(0, storage.size), place);
       checkUsable(scan, place);
       const pages = new Pages(storage, place, scan.pages);
-      const due = dueRepairs(scan);
+      const due = dueRepairs(scan.damage.filter(({ repair }) => !refused.has(JSON.stringify(repair))));
       if (round === 0)
         repairs.push(...scan.damage.filter(({ repair }) => repair.kind === 'none').map((damage) => damageFault(damage, place)));
-      if (due.length === 0) {
-        pages.ensureFree();
-        return new NvsStore(storage, place, scan, pages, repairs);
-      }
+      if (due.length === 0) return NvsStore.#opened(storage, place, scan, pages, repairs);
       for (const damage of due) {
-        pages.repair(damage.repair);
+        if (!pages.repair(damage.repair)) refused.add(JSON.stringify(damage.repair));
         repairs.push(damageFault(damage, place));
       }
     }
     throw new ImageFault('STORAGE_IO', 'repairs do not last', { where: locate(place), expected: 'storage that keeps what is written' });
+  }
+
+  static #opened(storage: Storage, place: Place, scan: NvsScan, pages: Pages, repairs: ImageFault[]): NvsStore {
+    const store = new NvsStore(storage, place, scan, pages, repairs);
+    try {
+      if (store.get(WIPING, BEGUN) !== undefined) store.#finishWipe();
+    } catch (error) {
+      if (!(error instanceof ImageFault)) throw error;
+      repairs.push(error);
+    }
+    pages.ensureFree();
+    return store;
   }
 
   /** The value, or `undefined` where there is none. */
@@ -112,7 +126,7 @@ export class NvsStore {
         ? this.#writeBlob(number, key, value.value, this.#chunkStartOf(before))
         : { head: this.#put(encodeSmall(number, key, value)), chunks: [] };
     this.#kept.set(id, { namespace, key, ...written });
-    if (before !== undefined) this.#erase(before);
+    if (before !== undefined) this.#eraseOld(before);
     return true;
   }
 
@@ -123,6 +137,45 @@ export class NvsStore {
     if (kept === undefined) return false;
     this.#erase(kept);
     return this.#kept.delete(id);
+  }
+
+  /**
+   * Forgets every entry and erases every page that held one, for good: a power cut in the middle is made good by {@link NvsStore.open}.
+   * Throws `NOR_BAD_SECTOR` for a page that no longer lets itself be erased; all others are erased then.
+   */
+  wipe(): void {
+    const begin = () => this.set(WIPING, BEGUN, { type: 'u8', value: 1 });
+    try {
+      begin();
+    } catch (error) {
+      if (!(error instanceof ImageFault) || error.code !== 'NVS_FULL') throw error;
+      for (const { namespace, key } of [...this.#kept.values()]) this.delete(namespace, key);
+      begin();
+    }
+    this.#finishWipe();
+  }
+
+  /** At every moment a page can be read that says what is going on, and in the end one that never held anything else. */
+  #finishWipe(): void {
+    const number = this.#namespaces.get(WIPING) ?? 0;
+    const marks = this.#pages
+      .all()
+      .filter(({ namespace, key }) => (namespace === number && key === BEGUN) || (namespace === NAMESPACE_OF_NAMESPACES && key === WIPING));
+    let keep = new Set(marks.map(({ page }) => page));
+    this.#pages.discardOthers(keep);
+    const [only] = keep;
+    let mark = marks.find(({ namespace }) => namespace === number);
+    if (keep.size !== 1 || only === undefined || !this.#pages.holdsOnly(only, 2)) {
+      this.#pages.startFresh();
+      this.#append(encodeNamespace(number, WIPING));
+      mark = this.#append(encodeSmall(number, BEGUN, { type: 'u8', value: 1 }));
+      keep = new Set([mark.page]);
+      this.#pages.discardOthers(keep);
+    }
+    if (mark !== undefined) this.#pages.erase(mark);
+    this.#kept.clear();
+    this.#namespaces.clear();
+    this.#namespaces.set(WIPING, number);
   }
 
   /** All entries, read from flash now. */
@@ -227,6 +280,16 @@ export class NvsStore {
     return Math.max(0, this.#pages.room - 1) * ENTRY_SIZE;
   }
 
+  /** What a newer entry makes void need not be marked so: where its page has gone bad, the newer one counts all the same. */
+  #eraseOld(before: Kept): void {
+    try {
+      this.#erase(before);
+    } catch (error) {
+      if (!isWornOut(error)) throw error;
+      for (const item of [before.head, ...before.chunks]) this.#pages.forget(item);
+    }
+  }
+
   /** The head first: without it the chunks of a blob belong to nothing. */
   #erase({ head, chunks }: Kept): void {
     this.#pages.erase(head);
@@ -235,7 +298,7 @@ export class NvsStore {
 }
 
 /** A page is moved only once all entries are put right: a move makes its entries the newest, and a stale one would win. */
-function dueRepairs({ damage }: NvsScan): Damage[] {
+function dueRepairs(damage: readonly Damage[]): Damage[] {
   const due = damage.filter(({ repair }) => repair.kind !== 'none' && repair.kind !== 'redo-move');
   return due.length > 0 ? due : damage.filter(({ repair }) => repair.kind === 'redo-move');
 }

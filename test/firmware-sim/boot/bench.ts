@@ -2,7 +2,7 @@ import type { JsonObject } from '@zerotouch/azure-wire/twin';
 import { Driver } from '@zerotouch/firmware-sim/boot/driver';
 import { type DriverPorts, defaultTimeouts } from '@zerotouch/firmware-sim/boot/driver-ports';
 import { Memory } from '@zerotouch/firmware-sim/boot/memory';
-import type { DpsOutcome, Failure, HubOutcome, HubSession } from '@zerotouch/firmware-sim/boot/ports';
+import type { DpsOutcome, Failure, HubOutcome, HubSession, MethodCall } from '@zerotouch/firmware-sim/boot/ports';
 import { defaultRetryPolicy } from '@zerotouch/firmware-sim/boot/retry';
 import { deviceState } from '@zerotouch/firmware-sim/boot/state';
 import type { Identity } from '@zerotouch/firmware-sim/identity/identity';
@@ -27,6 +27,7 @@ export class ScriptedSession implements HubSession {
   failNext: Failure | undefined;
   #desired: (patch: JsonObject & { $version: number }) => void = () => {};
   #lost: (failure: Failure) => void = () => {};
+  #method: (call: MethodCall) => void = () => {};
 
   async getTwin() {
     const failure = this.#takeFailure();
@@ -49,6 +50,17 @@ export class ScriptedSession implements HubSession {
 
   onLost(listener: (failure: Failure) => void) {
     this.#lost = listener;
+  }
+
+  onMethod(_names: readonly string[], listener: (call: MethodCall) => void) {
+    this.#method = listener;
+  }
+
+  /** Calls a direct method; resolves with the status of its answer. */
+  call(name: string, payload?: unknown): Promise<number> {
+    return new Promise((resolve) => {
+      this.#method({ name, payload, respond: async (status) => resolve(status) });
+    });
   }
 
   async close() {
@@ -79,9 +91,14 @@ export class Bench {
   readonly waits: number[] = [];
   readonly faults: string[] = [];
   /** What DPS and the hub answer, in order; the last answer stays. */
-  dpsAnswers: (DpsOutcome | 'silence')[] = [{ outcome: 'assigned', hub: 'hub-weu.azure-devices.net', deviceId: 'thermo-000001' }];
+  dpsAnswers: (DpsOutcome | 'silence' | 'deaf')[] = [{ outcome: 'assigned', hub: 'hub-weu.azure-devices.net', deviceId: 'thermo-000001' }];
   hubAnswers: (Failure | 'session')[] = ['session'];
-  applyError: string | undefined;
+  /** What a configuration is turned down with, if it is. */
+  applyError: string | ((values: JsonObject) => string | undefined) | undefined;
+  /** The configurations that were applied, or tried. */
+  readonly applications: JsonObject[] = [];
+  /** ID scopes that registered. */
+  readonly scopes: string[] = [];
   registrations = 0;
   connections: string[] = [];
   sessions: ScriptedSession[] = [];
@@ -111,11 +128,14 @@ export class Bench {
         endpoint: () => ({ dpsHost: 'dps.example', dpsPort: 8883 }),
         time: { set: async () => 'clock-set' },
         dps: {
-          register: async (_request, progress, signal) => {
+          register: async (request, progress, signal) => {
             this.registrations += 1;
+            this.scopes.push(request.identity.idScope);
             progress('connected');
             progress('assigning');
             const answer = next(this.dpsAnswers);
+            // Not even an aborted signal ends it.
+            if (answer === 'deaf') return new Promise(() => {});
             if (answer !== 'silence') return answer;
             await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
             return { outcome: 'timed-out', detail: 'nobody answered' };
@@ -132,8 +152,10 @@ export class Bench {
           },
         },
         config: {
-          apply: async () => {
-            if (this.applyError !== undefined) throw new Error(this.applyError);
+          apply: async ({ values }) => {
+            this.applications.push(values);
+            const problem = typeof this.applyError === 'function' ? this.applyError(values) : this.applyError;
+            if (problem !== undefined) throw new Error(problem);
           },
         },
         clock: this.clock,

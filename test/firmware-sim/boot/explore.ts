@@ -1,9 +1,20 @@
 import type { FailureKind } from '@zerotouch/firmware-sim/boot/ports';
+import { commands } from '@zerotouch/firmware-sim/boot/power';
 import { defaultRetryPolicy } from '@zerotouch/firmware-sim/boot/retry';
 import { type Machine, type MachineEffect, type MachineEvent, poweredOff, step } from '@zerotouch/firmware-sim/boot/supervisor';
 
 type Lane = 'power' | 'assignment' | 'session' | 'config';
-type Work = Exclude<MachineEffect['do'], 'disconnect' | 'cancel-assignment' | 'cancel-config' | 'arrive' | 'halt' | 'switch-off'>;
+type AtOnce =
+  | 'disconnect'
+  | 'cancel-assignment'
+  | 'cancel-config'
+  | 'arrive'
+  | 'trust'
+  | 'restart'
+  | 'keep-cool-down'
+  | 'halt'
+  | 'switch-off';
+type Work = Exclude<MachineEffect['do'], AtOnce>;
 
 /** A device in a world that may answer anything: the machine, and what it is waiting for. */
 export interface Situation {
@@ -18,6 +29,8 @@ export interface Move {
   readonly to: Situation;
 }
 
+/** The same rules with a budget of two calls, so that there are few situations to tell apart. */
+const policy = { ...defaultRetryPolicy, budget: { calls: 2, perMs: 1_000 } };
 const EARLY = 1_000;
 const LATE = 10 * 60 * 60_000;
 const failures: readonly FailureKind[] = [
@@ -35,7 +48,9 @@ const answers: Record<Exclude<Work, 'wait'>, MachineEvent[]> = {
   mount: power('mounted', 'mount-failed'),
   identify: power('identified', 'identity-failed'),
   'set-clock': power('clock-set', 'clock-unset'),
-  recall: power('cached', 'not-cached'),
+  recall: [...power('cached', 'not-cached', 'looping'), { table: 'assignment', attempts: 2, waitMs: 60_000 }],
+  erase: power('reset-ended'),
+  adopt: power('reset-ended'),
   register: [
     { table: 'assignment', event: 'connected' },
     { table: 'assignment', event: 'assigning' },
@@ -52,6 +67,11 @@ const answers: Record<Exclude<Work, 'wait'>, MachineEvent[]> = {
     { table: 'config', event: 'applied' },
     { table: 'config', event: 'apply-failed' },
   ],
+  restore: [
+    { table: 'config', event: 'restored' },
+    { table: 'config', event: 'restore-failed' },
+  ],
+  announce: [{ table: 'config', event: 'reported' }, ...failing('config')],
   'commit-config': [
     { table: 'config', event: 'committed' },
     { table: 'config', event: 'commit-failed' },
@@ -64,11 +84,15 @@ const laneOf: Record<Exclude<Work, 'wait'>, Lane> = {
   identify: 'power',
   'set-clock': 'power',
   recall: 'power',
+  erase: 'power',
+  adopt: 'power',
   register: 'assignment',
   'commit-assignment': 'assignment',
   connect: 'session',
   pull: 'config',
   apply: 'config',
+  restore: 'config',
+  announce: 'config',
   'commit-config': 'config',
   report: 'config',
 };
@@ -92,25 +116,33 @@ export function moves(situation: Situation): Move[] {
 function possible({ machine, pending }: Situation): MachineEvent[] {
   const events: MachineEvent[] = [];
   for (const [lane, work] of Object.entries(pending) as [Lane, Work][]) {
-    if (work === 'wait') events.push({ table: lane as 'assignment' | 'session' | 'config', event: 'due' });
-    else events.push(...answers[work]);
+    if (work === 'wait') events.push({ table: lane, event: 'due' });
+    else events.push(...answers[work], ...power('hung'));
   }
   if (machine.session === 'connected') {
     events.push({ table: 'session', event: 'lost' }, { table: 'config', event: 'desired' }, { table: 'config', event: 'gap' });
   }
-  events.push(...power(machine.power === 'off' ? 'power-on' : 'power-off'));
+  events.push(...power(machine.power === 'off' ? 'power-on' : 'power-off', ...commands));
   return events;
 }
 
+/** The shortest waits that the dice can make of a step. */
+export function shortestWaits(situation: Situation, event: MachineEvent): number[] {
+  const [, effects] = step(situation.machine, event, { now: EARLY, unit: () => 0, policy });
+  return effects.flatMap((effect) => (effect.do === 'wait' ? [effect.ms] : []));
+}
+
 function take(situation: Situation, event: MachineEvent, now: number): Move {
-  const [machine, effects] = step(situation.machine, event, { now, unit: () => 0.5, policy: defaultRetryPolicy });
+  const [machine, effects] = step(situation.machine, event, { now, unit: () => 0.5, policy });
   const pending: Partial<Record<Lane, Work>> = { ...situation.pending };
   const answered = Object.entries(pending).find(([lane, work]) => isAnswer(lane as Lane, work, event));
-  const progress = 'event' in event && event.table === 'assignment' && (event.event === 'connected' || event.event === 'assigning');
+  const progress =
+    'waitMs' in event || ('event' in event && ['connected', 'assigning', 'looping'].includes(event.event) && event.table !== 'session');
   if (answered !== undefined && !progress) delete pending[answered[0] as Lane];
   for (const effect of effects) {
     if (effect.do === 'wait') pending[effect.table] = 'wait';
     else if (effect.do in laneOf) pending[laneOf[effect.do as Exclude<Work, 'wait'>]] = effect.do as Work;
+    else if (effect.do === 'restart') pending.power = 'mount';
     else if (effect.do === 'disconnect') delete pending.session;
     else if (effect.do === 'cancel-assignment') delete pending.assignment;
     else if (effect.do === 'cancel-config') delete pending.config;
@@ -133,6 +165,7 @@ function bounded(registers: Machine['registers']): Machine['registers'] {
     configAttempts: Math.min(registers.configAttempts, 2),
     hubDeadline: registers.hubDeadline === 0 ? 0 : EARLY + 1,
     hubSince: registers.hubSince === 0 ? 0 : EARLY,
+    dpsBudget: Math.min(registers.dpsBudget > LATE ? registers.dpsBudget - LATE + EARLY : registers.dpsBudget, EARLY + policy.budget.perMs),
   };
 }
 
