@@ -9,6 +9,11 @@ export const hubFilters = {
   desired: '$iothub/twin/PATCH/properties/desired/#',
   methods: '$iothub/methods/POST/#',
   cloudToDevice: (deviceId: string) => `devices/${deviceId}/messages/devicebound/#`,
+  /** What a module may subscribe to besides: messages that other modules route to it. */
+  moduleInputs: (deviceId: string, moduleId: string) => [
+    `devices/${deviceId}/modules/${moduleId}/#`,
+    `devices/${deviceId}/modules/${moduleId}/inputs/#`,
+  ],
 } as const;
 
 /** Who connects to a hub, as the MQTT user name tells. */
@@ -34,7 +39,7 @@ export function parseHubUserName(userName: string): HubUserName {
   if (!hub?.includes('.') || deviceId === undefined || deviceId === '' || rest.length > 0 || moduleId === '') {
     throw new WireFault('BAD_USER_NAME', 'the MQTT user name is not one of IoT Hub', {
       seen: userName,
-      expected: '{hub}/{deviceId}/?api-version=...',
+      expected: '{hub}/{deviceId}/?api-version=... or {hub}/{deviceId}/{moduleId}/?api-version=...',
     });
   }
   return {
@@ -47,7 +52,7 @@ export function parseHubUserName(userName: string): HubUserName {
 
 /** Something a device publishes to its hub. */
 export type HubRequest =
-  | { kind: 'telemetry'; deviceId: string; properties: string }
+  | { kind: 'telemetry'; deviceId: string; moduleId?: string; properties: string }
   | { kind: 'twin-get'; rid: string }
   | { kind: 'twin-patch'; rid: string }
   | { kind: 'method-response'; rid: string; status: number };
@@ -66,8 +71,11 @@ export function parseHubRequest(topic: string): HubRequest {
   if (get !== null) return { kind: 'twin-get', rid: get[1] ?? '' };
   const patch = /^\$iothub\/twin\/PATCH\/properties\/reported\/\?\$rid=(.*)$/.exec(topic);
   if (patch !== null) return { kind: 'twin-patch', rid: patch[1] ?? '' };
-  const telemetry = /^devices\/([^/]+)\/messages\/events(?:\/(.*))?$/.exec(topic);
-  if (telemetry !== null) return { kind: 'telemetry', deviceId: telemetry[1] ?? '', properties: telemetry[2] ?? '' };
+  const telemetry = /^devices\/([^/]+)(?:\/modules\/([^/]+))?\/messages\/events(?:\/(.*))?$/.exec(topic);
+  if (telemetry !== null) {
+    const [, deviceId = '', moduleId, properties = ''] = telemetry;
+    return { kind: 'telemetry', deviceId, ...(moduleId === undefined ? {} : { moduleId }), properties };
+  }
   const method = /^\$iothub\/methods\/res\/(-?\d+)\/\?\$rid=(.*)$/.exec(topic);
   if (method !== null) return { kind: 'method-response', status: Number(method[1]), rid: method[2] ?? '' };
   throw new WireFault('BAD_TOPIC', 'the topic is not one of IoT Hub', {
@@ -84,6 +92,16 @@ export function twinResponseTopic(status: number, rid: string, version?: number)
 /** Topic of a change to the desired properties. */
 export function desiredTopic(version: number): string {
   return `$iothub/twin/PATCH/properties/desired/?$version=${version}`;
+}
+
+/** Topic of a direct method's call. @param rid ties the answer to it */
+export function methodTopic(name: string, rid: string): string {
+  return `$iothub/methods/POST/${name}/?$rid=${rid}`;
+}
+
+/** Topic of a message to a device. @param bag its properties, url-encoded */
+export function cloudToDeviceTopic(deviceId: string, bag: string): string {
+  return `devices/${encodeURIComponent(deviceId)}/messages/devicebound/${bag}`;
 }
 
 /** Something a hub publishes to a device. */

@@ -6,6 +6,7 @@ export interface Limit {
 }
 
 const dpsPage = 'azure-docs includes/iot-dps-limits';
+const c2dPage = 'azure-docs iot-hub-devguide-messages-c2d';
 const hubPage = 'azure-docs iot-hub-devguide-quotas-throttling';
 
 /** Limits of a Device Provisioning Service. */
@@ -37,6 +38,16 @@ export const hubLimits = {
     unit: 'largest magnitude of an integer',
     source: 'azure-docs iot-hub-devguide-device-twins',
   },
+  queuedMessages: { value: 50, unit: 'cloud-to-device messages that wait for a device', source: c2dPage },
+  cloudToDeviceBytes: { value: 64 * 1024, unit: 'bytes a cloud-to-device message', source: hubPage },
+  messageLockMs: { value: 60_000, unit: 'ms that a device may hold a message', source: c2dPage },
+  messageDefaultLifetimeMs: { value: 3_600_000, unit: 'ms', source: c2dPage },
+  messageLifetimeMs: { value: 2 * 86_400_000, unit: 'ms', source: c2dPage },
+  deliveryCount: { value: 10, unit: 'times that a message is abandoned until it is dead', source: c2dPage },
+  methodBytes: { value: 128 * 1024, unit: 'bytes of a method payload', source: 'azure-docs iot-hub-devguide-direct-methods' },
+  modulesPerDevice: { value: 50, unit: 'modules a device', source: hubPage },
+  configurations: { value: 100, unit: 'automatic device configurations a hub', source: hubPage },
+  bulkDevices: { value: 100, unit: 'devices a bulk registry call', source: hubPage },
   keepAliveSeconds: { value: 1_177, unit: 's', source: 'azure-docs iot-mqtt-connect-to-iot-hub' },
   keepAliveServerSeconds: { value: 1_767, unit: 's the hub waits at most', source: 'azure-docs iot-mqtt-connect-to-iot-hub' },
 } as const satisfies Record<string, Limit>;

@@ -154,7 +154,10 @@ export const hubChoices = {
   malformedUserName: { value: connack.badUserNameOrPassword, why: 'what MQTT 3.1.1 names code 4 for' },
   expiredThumbprintLeaf: { value: 'refused', why: 'a certificate is good within its validity only, even where its thumbprint is known' },
   groupDeviceAuthentication: { value: 'selfSigned', why: "the hub does not know the group's CA: DPS writes the leaf's thumbprint" },
-  sessionPresent: { value: false, why: 'nothing is kept between connections yet, so nothing may be promised' },
+  sessionPresent: {
+    value: false,
+    why: 'messages are kept in any case; subscriptions are not, so that a client that subscribes again after each connection, as all do, is right',
+  },
   foreignFilter: { value: 128, why: 'MQTT 3.1.1 failure in the SUBACK: only documented filters are supported' },
   subscriptionsAtOnce: { value: 5, why: 'documented as five topics at a time; the sixth is answered with 128' },
   twinWithoutApiVersion: {
@@ -165,6 +168,26 @@ export const hubChoices = {
     value: connack.notAuthorised,
     why: 'only telemetry of the device itself is documented as a will, QoS 0 or 1; DPS takes none. MQTT 3.1.1 has no code of its own for it',
   },
+  disabledDevice: { value: connack.notAuthorised, why: 'the hub logs 403012, MQTT 3.1.1 has 5 for whoever may not connect' },
+  throttledConnection: { value: connack.serverUnavailable, why: 'SDKs read 3 as a passing trouble and come again' },
+  throttleBurst: {
+    value: 2,
+    why: 'seconds of a rate that come at once before any is held back; Azure says rates a second and a minute only',
+  },
+  longestShaping: {
+    value: 10,
+    why: 'seconds that telemetry is held back before it is refused; Azure shapes traffic, and does not say how long',
+  },
+  releasedMessages: {
+    value: 'at once',
+    why: 'what a device held when its connection ended waits for it again; Azure lets the lock of a minute run out',
+  },
+  feedbackBatches: { value: 'at once', why: 'Azure waits for 64 records or 15 s; a test would wait too' },
+  configurationRuns: { value: 'at once', why: 'Azure looks at all twins every five minutes' },
+  releasedConfiguration: { value: 'its properties stay', why: 'documented: a device that is targeted no more keeps what it was given' },
+  queryLag: { value: 'none', why: "Azure's queries lag behind writes by seconds to minutes" },
+  takeoversThatMeanTwoDevices: { value: 3, why: 'within ten minutes; one or two are a device that lost its network' },
+  edgeModuleKeys: { value: 'sas', why: '$edgeAgent and $edgeHub get keys of their own, as other modules' },
   oversizedTelemetry: { value: 'close', why: 'MQTT 3.1.1 has no other way to refuse a publish' },
   emptyPatch: { value: 'counts as a change', why: 'the section was written; a client that waits for a version gets one' },
 } as const satisfies Record<string, Choice<unknown>>;

@@ -129,6 +129,7 @@ async function startOver(store: Store, options: CloudOptions, settings: CloudSet
   const { enrolments, links, store: own } = first;
   const end = (): Promise<unknown> => {
     behaviours.close();
+    park.close();
     return dps.close();
   };
   const doors = await openDoors(services, settings).catch(async (error: unknown) => {

@@ -17,13 +17,17 @@ export interface RegisteredEvent {
 export interface ConnectedEvent {
   hub: string;
   deviceId: string;
-  authentication: 'sas' | 'selfSigned';
+  /** When it is a module of the device. */
+  moduleId?: string;
+  authentication: 'sas' | 'selfSigned' | 'certificateAuthority';
 }
 
 /** A signed-in device's connection ended. `cause` is one line for people. */
 export interface DisconnectedEvent {
   hub: string;
   deviceId: string;
+  /** When it is a module of the device. */
+  moduleId?: string;
   cause: string;
 }
 
@@ -31,6 +35,8 @@ export interface DisconnectedEvent {
 export interface TelemetryEvent {
   hub: string;
   deviceId: string;
+  /** When it is a module of the device. */
+  moduleId?: string;
   /** The message's body, bytes. */
   body: Buffer;
   /** Property bag, decoded; system properties keep their `$.` names. */
@@ -41,6 +47,8 @@ export interface TelemetryEvent {
 export interface ReportedEvent {
   hub: string;
   deviceId: string;
+  /** When it is a module of the device. */
+  moduleId?: string;
   patch: JsonObject;
   /** `$version` of the reported section after the change. */
   version: number;

@@ -19,6 +19,8 @@ export interface LimitValues {
   messageBytes: number;
   /** Devices in one hub's registry. */
   devicesPerHub: number;
+  /** Of the rates that Azure gives a hub of its tier and units: 1 keeps them, 0.01 is for tests of what happens then. */
+  hubRateFactor: number;
 }
 
 /** Everything as Azure documents it. */
@@ -34,12 +36,14 @@ export const azureLimits: LimitValues = {
   linkedHubs: dpsLimits.linkedHubs.value,
   messageBytes: dpsLimits.messageBytes.value,
   devicesPerHub: hubLimits.devices.value,
+  hubRateFactor: 1,
 };
 
 const NO_RATES = {
   registrationsPerMinute: Number.POSITIVE_INFINITY,
   operationsPerMinute: Number.POSITIVE_INFINITY,
   pollsPerWindow: Number.POSITIVE_INFINITY,
+  hubRateFactor: Number.POSITIVE_INFINITY,
 };
 
 const none: LimitValues = {

@@ -22,9 +22,10 @@ const POLICIES: readonly Pick<PolicyRecord, 'name' | 'rights'>[] = [
 ];
 
 /** A new hub with its policies and fresh keys. */
-export function newHub({ host, region, subscription }: HubSpec, entropy: Entropy): HubRecord {
+export function newHub({ host, region, subscription, tier, units }: HubSpec, entropy: Entropy): HubRecord {
   const policies = POLICIES.map((policy) => ({ ...policy, primaryKey: generatedKey(entropy), secondaryKey: generatedKey(entropy) }));
-  return { host: host.toLowerCase(), region, subscription, policies };
+  const bought = { ...(tier === undefined ? {} : { tier }), ...(units === undefined ? {} : { units }) };
+  return { host: host.toLowerCase(), region, subscription, ...bought, policies };
 }
 
 /** A hub as it is shown to operators. */

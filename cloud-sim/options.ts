@@ -1,3 +1,4 @@
+import { HUB_TIERS, type HubTier } from '@zerotouch/azure-wire/hub-rates';
 import { isIdScope, LOCAL_ID_SCOPE } from '@zerotouch/azure-wire/ids';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
@@ -20,6 +21,9 @@ export interface HubSpec {
   region: string;
   /** Subscription, a GUID. */
   subscription: string;
+  /** What it was bought as; its rates follow from it. Default: one unit of S1. */
+  tier?: HubTier | undefined;
+  units?: number | undefined;
 }
 
 /** How a local cloud is started; everything has a default. */
@@ -93,6 +97,8 @@ const schema = z.strictObject({
         host: z.string().regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$/i, { error: 'is no host name' }),
         region: z.string().min(1),
         subscription: z.guid(),
+        tier: z.enum(HUB_TIERS).optional(),
+        units: z.int().min(1).max(200).optional(),
       }),
     )
     .min(1)

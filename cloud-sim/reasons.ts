@@ -61,7 +61,13 @@ export type Rule =
   | 'hub-stranger'
   | 'hub-moved'
   | 'hub-policy'
-  | 'module-unsupported';
+  | 'device-disabled'
+  | 'module-unknown'
+  | 'x509-hub-common-name'
+  | 'x509-hub-authority'
+  | 'connection-replaced'
+  | 'identity-shared'
+  | 'throttled-hub';
 
 /** The real reason behind an answer; every part is safe to print. Azure never tells this, the local cloud keeps it. */
 export interface Reason {
@@ -96,7 +102,8 @@ export interface Attempt {
   transport: Transport;
   /** Registration id at DPS, device id at a hub; as the device wrote it. */
   id: string;
-  outcome: 'assigned' | 'signed-in' | 'failed' | 'refused';
+  /** `dropped`: it was connected, and its hub ended that. */
+  outcome: 'assigned' | 'signed-in' | 'failed' | 'refused' | 'dropped';
   wire: WireAnswer;
   reason: Reason;
 }

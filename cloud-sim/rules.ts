@@ -329,5 +329,46 @@ export const rules: Record<Rule, RuleEntry> = {
     wire: 'CONNACK 5',
     remedy: 'sign with a key of the device, without skn',
   },
-  'module-unsupported': { at: 'hub', means: 'a module wants to sign in', wire: 'CONNACK 5', remedy: 'connect as the device' },
+  'device-disabled': {
+    at: 'hub',
+    means: 'the device is disabled in the registry of the hub',
+    wire: 'CONNACK 5; 403, 403012',
+    remedy: 'enable it',
+  },
+  'module-unknown': {
+    at: 'hub',
+    means: 'the device is there, the module that wants in is not',
+    wire: 'CONNACK 5; 404, 404010',
+    remedy: 'make the module in the registry of the hub; module ids are case-sensitive',
+  },
+  'x509-hub-common-name': {
+    at: 'hub',
+    means: 'the common name of the leaf is not the device id, at a hub that trusts a CA',
+    wire: 'CONNACK 5; 401, 401003',
+    remedy: 'issue the leaf with the device id as its common name',
+  },
+  'x509-hub-authority': {
+    at: 'hub',
+    means: 'the leaf leads to no CA certificate whose possession was proved to the hub',
+    wire: 'CONNACK 5; 401, 401003',
+    remedy: 'upload the CA to the hub and prove its possession; send the whole chain',
+  },
+  'connection-replaced': {
+    at: 'hub',
+    means: 'a newer connection of the same identity took the place of this one',
+    wire: 'the connection ends (400027)',
+    remedy: 'nothing to do after a reconnect; else end the old connection first',
+  },
+  'identity-shared': {
+    at: 'hub',
+    means: 'two clients with one identity take turns throwing each other out',
+    wire: 'the connection ends (400027), again and again',
+    remedy: 'find the second device with the same image, key or certificate, and give it its own',
+  },
+  'throttled-hub': {
+    at: 'hub',
+    means: 'more came than the tier and the units of the hub take, of one kind of operation',
+    wire: 'CONNACK 3; 429, 429001, retry-after',
+    remedy: 'back off; buy more units',
+  },
 };

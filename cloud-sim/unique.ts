@@ -23,3 +23,15 @@ export function operationId(entropy: Entropy): string {
 export function generatedKey(entropy: Entropy): string {
   return entropy.bytes(KEY_BYTES.generated).toString('base64');
 }
+
+/** An etag as a hub writes it: base64 without quotes. */
+export function hubEtag(entropy: Entropy): string {
+  return entropy.bytes(8).toString('base64');
+}
+
+/** The etag of a hub's twin: base64 of its version. */
+export function twinEtag(version: number): string {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(BigInt(version));
+  return bytes.toString('base64');
+}

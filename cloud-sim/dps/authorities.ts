@@ -8,7 +8,7 @@ import type { CertificateRecord, Tables } from '../store/store.js';
 import { etag } from '../unique.js';
 import { readAuthority, verifyPossession } from './possession.js';
 
-/** A CA certificate of DPS, as operators see it. */
+/** A CA certificate of DPS or of a hub, as operators see it. */
 export interface CertificateView {
   name: string;
   /** PEM. */
@@ -29,7 +29,7 @@ export interface CertificateView {
   updated: string;
 }
 
-/** The CA certificates of DPS and their proof of possession. Source: iot-dps/how-to-verify-certificates; swagger of the DPS resource. */
+/** The CA certificates of DPS, or of a hub, and their proof of possession. Source: iot-dps/how-to-verify-certificates; swagger of the DPS resource. */
 export interface CertificateService {
   list(): Promise<CertificateView[]>;
   get(name: string): Promise<CertificateView | undefined>;
@@ -56,13 +56,13 @@ export interface CertificateService {
 
 /** What the certificates work with. */
 export interface AuthoritiesParts {
-  store: Tables;
+  store: Pick<Tables, 'certificates'>;
   clock: Clock;
   entropy: Entropy;
   limits: LimitValues;
 }
 
-/** Keeps the CA certificates of DPS. */
+/** Keeps the CA certificates of DPS, or of a hub. */
 export class Authorities implements CertificateService {
   readonly #parts: AuthoritiesParts;
 

@@ -29,7 +29,8 @@ export async function carryOut(
     return;
   }
   const old = from === undefined ? undefined : hubs.get(from.hub);
-  const [left, leftTwin] = from === undefined ? [] : await Promise.all([old?.registry.get(from.deviceId), old?.twins.get(from.deviceId)]);
+  const [left, leftTwin] =
+    from === undefined ? [] : await Promise.all([old?.registry.get(from.deviceId), old?.twins.get({ deviceId: from.deviceId })]);
   if (twin === 'migrated') await hub.admit({ ...device, capabilities: left?.capabilities ?? capabilities }, leftTwin ?? initialTwin);
   else await hub.admit(device, initialTwin);
   if (from !== undefined) await old?.release(from.deviceId);

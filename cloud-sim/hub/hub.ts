@@ -1,20 +1,35 @@
 import type { InitialTwin } from '@zerotouch/azure-wire/enrolment';
+import { httpStatusOf, hubErrors } from '@zerotouch/azure-wire/errors';
 import { canonicalRegistrationId } from '@zerotouch/azure-wire/ids';
 import type { JsonObject } from '@zerotouch/azure-wire/twin';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import type { Behaviours } from '../behaviours/behaviours.js';
+import { readCertificate } from '../certificates.js';
 import { type PresentedCertificate, readCredential } from '../credentials.js';
+import { Authorities } from '../dps/authorities.js';
 import type { Journal } from '../journal.js';
+import type { LimitValues } from '../limits.js';
 import { difference } from '../nearest.js';
 import type { Reason, Transport, WireAnswer } from '../reasons.js';
-import { placeOf } from '../store/service-store.js';
-import type { HubRecord, Store, TwinRecord } from '../store/store.js';
+import { OwnPart, placeOf } from '../store/service-store.js';
+import type { CertificateRecord, DeviceRecord, HubRecord, ModuleRecord, Store, Table, TwinRecord } from '../store/store.js';
+import { Configurations } from './configurations.js';
+import type { Presence } from './documents.js';
+import { EventStream } from './event-stream.js';
+import { Feedback } from './feedback.js';
+import { type Identity, identityKey, identityName } from './identity.js';
 import { Lines } from './lines.js';
-import { type NewDevice, Registry } from './registry.js';
+import { type MessageProblem, Messages, type OutgoingMessage } from './messages.js';
+import { Methods } from './methods.js';
+import { TwinRow } from './query/rows.js';
+import type { QueryGround } from './query/run.js';
+import { type NewDevice, type NewModule, Registry } from './registry.js';
 import { HubSession } from './session.js';
 import { judgeSignIn } from './sign-in.js';
-import { type TwinChange, Twins } from './twins.js';
+import { Takeovers } from './takeovers.js';
+import { HubThrottle } from './throttle.js';
+import { type TwinChange, Twins, type TwinWrite } from './twins.js';
 
 /** A device at the hub's door, whatever the protocol. */
 export interface Arrival {
@@ -38,24 +53,57 @@ export class Hub {
   readonly registry: Registry;
   readonly twins: Twins;
   readonly lines: Lines;
+  readonly methods: Methods;
+  readonly messages: Messages;
+  readonly feedback: Feedback;
+  /** What devices send. */
+  readonly events = new EventStream();
+  readonly configurations: Configurations;
+  /** CA certificates of devices that sign in by one, and their proof of possession. */
+  readonly authorities: Authorities;
+  readonly throttle: HubThrottle;
   #record: HubRecord;
   readonly #store: Store;
   readonly #clock: Clock;
-  readonly #entropy: Entropy;
+  readonly entropy: Entropy;
   readonly #journal: Journal;
   readonly #behaviours: Behaviours | undefined;
+  readonly #takeovers: Takeovers;
+  readonly #certificates: Table<CertificateRecord>;
 
-  constructor({ record, store, clock, entropy, journal, behaviours, deviceLimit }: HubParts) {
-    this.host = record.host;
-    this.registry = new Registry({ store, hub: record.host, entropy, limit: deviceLimit });
-    this.twins = new Twins({ store, hub: record.host, entropy });
-    this.lines = new Lines({ hub: record.host, journal });
+  constructor({ record, store, clock, entropy, journal, behaviours, limits }: HubParts) {
+    const hub = record.host;
+    this.host = hub;
     this.#record = record;
     this.#store = store;
     this.#clock = clock;
-    this.#entropy = entropy;
+    this.entropy = entropy;
     this.#journal = journal;
     this.#behaviours = behaviours;
+    this.registry = new Registry({ store, hub, clock, entropy, limit: limits.devicesPerHub });
+    this.twins = new Twins({ store, hub, clock });
+    this.#takeovers = new Takeovers(clock);
+    this.lines = new Lines({
+      hub,
+      journal,
+      now: () => clock.now(),
+      onReplaced: (identity, transport) => this.#replaced(identity, transport),
+    });
+    this.methods = new Methods({ lines: this.lines, clock, entropy });
+    this.feedback = new Feedback({ hub, store, clock });
+    this.messages = new Messages({ hub, store, clock, entropy, feedback: this.feedback });
+    this.#certificates = new OwnPart(store.hubCertificates, `${hub}/`);
+    this.authorities = new Authorities({ store: { certificates: this.#certificates }, clock, entropy, limits });
+    this.throttle = new HubThrottle({ clock, factor: limits.hubRateFactor, purchase: () => this.#record });
+    this.configurations = new Configurations({
+      hub,
+      store,
+      clock,
+      entropy,
+      ground: this.queryGround,
+      changeDesired: (identity, patch) => this.changeDesired(identity, patch),
+      target: (identity, configurations) => this.twins.target(identity, configurations),
+    });
   }
 
   /** What the cloud knows of this hub. */
@@ -68,6 +116,17 @@ export class Hub {
     this.#record = record;
   }
 
+  /** What a query over this hub's twins looks at. */
+  get queryGround(): QueryGround {
+    return { hub: this.host, store: this.#store, presence: (identity) => this.presence(identity) };
+  }
+
+  /** What is shown of a device besides its records. */
+  presence({ deviceId, moduleId }: Identity): Presence {
+    const messages = moduleId === undefined ? this.messages.depth(deviceId) : 0;
+    return { activity: this.lines.activity({ deviceId, moduleId }), messages };
+  }
+
   /**
    * Judges an arrival.
    * @param wireOf what the caller's protocol will answer to a refusal for this reason, and to a welcome
@@ -77,7 +136,7 @@ export class Hub {
     const serve = (): Promise<Opened> => this.#judge(arrival);
     const opened = await (this.#behaviours?.hub({ service: 'hub', host: this.host, deviceId, transport }, serve) ?? serve());
     const refused = 'reason' in opened;
-    const reason: Reason = refused ? opened.reason : { rule: 'signed-in', text: `device ${JSON.stringify(arrival.deviceId)} signed in` };
+    const reason: Reason = refused ? opened.reason : { rule: 'signed-in', text: `${identityName(arrival)} signed in` };
     await this.#journal.attempt({
       service: 'hub',
       host: this.host,
@@ -90,23 +149,87 @@ export class Hub {
     return opened;
   }
 
-  /** Lets DPS make a device, with its twin. */
-  async admit(device: NewDevice, start: InitialTwin | TwinRecord): Promise<void> {
-    await this.registry.create(device, start);
+  /** Makes a device, with its twin, and lays over it what configurations say. */
+  async admit(device: NewDevice, start: InitialTwin | TwinRecord): Promise<DeviceRecord> {
+    const record = await this.registry.create(device, start);
+    await this.#configure(device);
+    return record;
   }
 
-  /** Lets DPS take a device away; its connections end. @returns the twin it had */
+  /** Takes a device away; its connections end, and what waits for it is gone. @returns the twin it had */
   async release(deviceId: string): Promise<TwinRecord | undefined> {
     const twin = await this.registry.remove(deviceId);
-    this.lines.drop(deviceId, 'the device was removed from the hub');
+    await this.messages.forget(deviceId);
+    this.lines.drop({ deviceId }, 'the device was removed from the hub');
     return twin;
   }
 
-  /** Changes desired properties, and pushes the change to whoever of the device listens. */
-  async changeDesired(deviceId: string, patch: JsonObject): Promise<TwinChange> {
-    const change = await this.twins.changeDesired(deviceId, patch);
-    if ('twin' in change) this.lines.push(deviceId, patch, change.twin.desiredVersion);
+  /** Changes a device's record; connections that it would not be let in by any more end. */
+  async changeDevice(deviceId: string, change: (current: DeviceRecord) => DeviceRecord): Promise<DeviceRecord | undefined> {
+    const changed = await this.registry.change(deviceId, change);
+    if (changed?.status === 'disabled') this.lines.drop({ deviceId }, 'the device was disabled');
+    return changed;
+  }
+
+  /** Makes a module or changes one. */
+  putModule(module: NewModule): Promise<ModuleRecord> {
+    return this.registry.putModule(module);
+  }
+
+  /** Takes a module away; its connection ends. @returns whether there was one */
+  async removeModule(deviceId: string, moduleId: string): Promise<boolean> {
+    const existed = await this.registry.removeModule(deviceId, moduleId);
+    this.lines.drop({ deviceId, moduleId }, 'the module was removed from the hub');
+    return existed;
+  }
+
+  /** Changes desired properties, and pushes the change to the device if it listens. */
+  changeDesired(identity: Identity, patch: JsonObject): Promise<TwinChange> {
+    return this.writeTwin(identity, { desired: patch });
+  }
+
+  /** Writes a twin's tags and desired properties; a change of the latter is pushed to the device if it listens. */
+  async writeTwin(identity: Identity, write: TwinWrite): Promise<TwinChange> {
+    const change = await this.twins.write(identity, write);
+    if (!('twin' in change)) return change;
+    if (write.desired !== undefined) this.lines.push(identity, change.patch, change.twin.desiredVersion);
+    if (write.tags !== undefined) await this.#configure(identity);
     return change;
+  }
+
+  /** Puts a message into the queue of a device, and tells it if it is there. @returns why it was not taken, or `undefined` */
+  async send(deviceId: string, message: OutgoingMessage): Promise<MessageProblem | undefined> {
+    const problem = await this.messages.send(deviceId, message);
+    if (problem === undefined) this.lines.wake({ deviceId });
+    return problem;
+  }
+
+  /** Ends what runs for this hub. */
+  close(): void {
+    this.events.close();
+  }
+
+  #configure({ deviceId }: Identity): Promise<void> {
+    return this.configurations.look({ deviceId }, async () => {
+      const [twin, device] = await Promise.all([this.twins.get({ deviceId }), this.registry.get(deviceId)]);
+      return twin === undefined ? undefined : new TwinRow(twin, device, () => this.presence({ deviceId }));
+    });
+  }
+
+  #replaced(identity: Identity, transport: Transport): void {
+    const { code } = hubErrors.replacedByNewConnection;
+    const reason = this.#takeovers.reason(identity, this.host);
+    this.#journal
+      .attempt({
+        service: 'hub',
+        host: this.host,
+        transport,
+        id: identity.deviceId,
+        outcome: 'dropped',
+        wire: { status: httpStatusOf(code), errorCode: code },
+        reason,
+      })
+      .catch((error: unknown) => this.#journal.log.error({ err: error }, 'an attempt could not be kept'));
   }
 
   /** A stranger may be a device that DPS sent elsewhere, or one that writes its name in another way. */
@@ -127,56 +250,56 @@ export class Hub {
     return { ...reason, nearest: `${JSON.stringify(place.deviceId)}; ${difference(deviceId, place.deviceId)}` };
   }
 
-  async #judge({ deviceId, moduleId, apiVersion, clientId, password, certificate }: Arrival): Promise<Opened> {
-    if (moduleId !== undefined) {
-      const text = 'modules are not served by the local hub';
-      return {
-        reason: {
-          rule: 'module-unsupported',
-          text,
-          seen: moduleId,
-          expected: 'a device: {hub}/{deviceId}/?api-version=..',
-          nearest: `${this.host}/${deviceId}/?api-version=2021-04-12`,
-          remedy: 'connect as the device itself',
-        },
-      };
-    }
-    if (clientId !== undefined && clientId !== deviceId) {
+  async #judge({ deviceId, moduleId, transport, apiVersion, clientId, password, certificate }: Arrival): Promise<Opened> {
+    const identity: Identity = moduleId === undefined ? { deviceId } : { deviceId, moduleId };
+    const wantedId = identityKey(identity);
+    if (clientId !== undefined && clientId !== wantedId) {
       return {
         reason: {
           rule: 'client-id',
-          text: 'the client id is not the device id',
+          text: moduleId === undefined ? 'the client id is not the device id' : 'the client id is not {deviceId}/{moduleId}',
           seen: clientId,
-          expected: deviceId,
-          nearest: `${JSON.stringify(deviceId)}; ${difference(clientId, deviceId)}`,
-          remedy: 'connect with the device id as MQTT client id',
+          expected: wantedId,
+          nearest: `${JSON.stringify(wantedId)}; ${difference(clientId, wantedId)}`,
+          remedy: 'connect with the device id as MQTT client id, a module with {deviceId}/{moduleId}',
         },
       };
     }
+    const throttled = this.throttle.take('connections');
+    if (throttled !== undefined) return { reason: throttled.reason };
     const read = readCredential(password, certificate);
     if ('reason' in read) return read;
-    const device = await this.registry.get(deviceId);
-    const verdict = judgeSignIn({ hub: this.#record, deviceId, device, credential: read.credential, now: this.#clock.now() });
+    const [device, module, certificates] = await Promise.all([
+      this.registry.get(deviceId),
+      moduleId === undefined ? undefined : this.registry.module(deviceId, moduleId),
+      read.credential.kind === 'x509' ? this.#certificates.list() : [],
+    ]);
+    const authorities = certificates.filter(({ verified }) => verified).map(({ name, certificate: pem }) => readCertificate(pem, name));
+    const { credential } = read;
+    const verdict = judgeSignIn({ hub: this.#record, identity, device, module, credential, authorities, now: this.#clock.now() });
     if ('reason' in verdict)
       return { reason: verdict.reason.rule === 'hub-stranger' ? await this.#whereElse(verdict.reason, deviceId) : verdict.reason };
     const ground = {
       host: this.host,
       twins: this.twins,
       lines: this.lines,
+      methods: this.methods,
+      messages: this.messages,
+      events: this.events,
+      throttle: this.throttle,
       journal: this.#journal,
       clock: this.#clock,
-      entropy: this.#entropy,
+      entropy: this.entropy,
     };
-    const { authentication, expiresAt } = verdict;
-    return { session: new HubSession({ deviceId, apiVersion, authentication }, ground), expiresAt };
+    const { authentication, generationId, expiresAt } = verdict;
+    return { session: new HubSession({ identity, transport, apiVersion, authentication, generationId }, ground), expiresAt };
   }
 }
 
 /** What a hub is made of. */
 export interface HubParts {
   record: HubRecord;
-  /** Devices that its registry takes. */
-  deviceLimit: number;
+  limits: LimitValues;
   store: Store;
   clock: Clock;
   entropy: Entropy;

@@ -6,7 +6,7 @@ import type { Journal } from '../journal.js';
 import type { LimitValues } from '../limits.js';
 import { type HubAddress, hubAddress, newHub } from '../linked-hubs.js';
 import type { HubSpec } from '../options.js';
-import { deviceKey, type HubRecord, type PolicyRecord, type Store } from '../store/store.js';
+import { deviceKey, type HubRecord, type PolicyRecord, type Store, type Table } from '../store/store.js';
 import { generatedKey } from '../unique.js';
 import { Hub } from './hub.js';
 
@@ -47,6 +47,14 @@ export interface HubParkParts {
   behaviours?: Behaviours;
 }
 
+async function clear<T>(table: Table<T>, prefix: string): Promise<void> {
+  for (;;) {
+    const { keys } = await table.page({ limit: 1000, prefix });
+    for (const key of keys) await table.delete(key);
+    if (keys.length === 0) return;
+  }
+}
+
 /** The hubs that run in this process. */
 export class HubPark implements HubsAdmin {
   /** By host name; changes as hubs come and go. */
@@ -71,9 +79,14 @@ export class HubPark implements HubsAdmin {
     // In the order they were asked for, then the others.
     for (const host of new Set([...specs.map((spec) => spec.host.toLowerCase()), ...records.keys()])) {
       const record = records.get(host);
-      if (record !== undefined) this.#run(record);
+      if (record !== undefined) await this.#run(record);
     }
     return made;
+  }
+
+  /** Ends what runs for the hubs. */
+  close(): void {
+    for (const hub of this.running.values()) hub.close();
   }
 
   list(): HubAddress[] {
@@ -93,7 +106,7 @@ export class HubPark implements HubsAdmin {
       if (current === undefined) return fresh;
       throw new CloudFault('HUB_EXISTS', 'there is a hub of this name', { seen: host, remedy: 'hub names are taken once in all of Azure' });
     });
-    this.#run(record);
+    await this.#run(record);
     return hubAddress(record);
   }
 
@@ -102,8 +115,11 @@ export class HubPark implements HubsAdmin {
     const hub = this.running.get(host);
     const { store } = this.#parts;
     this.running.delete(host);
+    hub?.close();
     const existed = await store.hubs.delete(host);
     for (const { deviceId } of await store.devices.list(deviceKey(host, ''))) await hub?.release(deviceId);
+    const mine = `${host}/`;
+    await Promise.all([clear(store.configurations, mine), clear(store.feedback, mine), clear(store.hubCertificates, mine)]);
     return existed;
   }
 
@@ -165,8 +181,9 @@ export class HubPark implements HubsAdmin {
     });
   }
 
-  #run(record: HubRecord): void {
-    const { limits, ...parts } = this.#parts;
-    this.running.set(record.host, new Hub({ record, deviceLimit: limits.devicesPerHub, ...parts }));
+  async #run(record: HubRecord): Promise<void> {
+    const hub = new Hub({ record, ...this.#parts });
+    this.running.set(record.host, hub);
+    await hub.messages.load();
   }
 }

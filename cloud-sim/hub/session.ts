@@ -1,4 +1,11 @@
-import { errorBody, httpStatusOf, hubErrors, type ServiceErrorBody, type ServiceErrorEntry } from '@zerotouch/azure-wire/errors';
+import {
+  errorBody,
+  httpStatusOf,
+  hubErrors,
+  type ServiceErrorBody,
+  type ServiceErrorEntry,
+  timestampUtc,
+} from '@zerotouch/azure-wire/errors';
 import { parseJson } from '@zerotouch/azure-wire/json';
 import { hubLimits } from '@zerotouch/azure-wire/limits';
 import { type DeviceTwinDocument, isJsonObject } from '@zerotouch/azure-wire/twin';
@@ -6,8 +13,16 @@ import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import { hubChoices } from '../choices.js';
 import type { Journal } from '../journal.js';
+import type { Reason, Transport } from '../reasons.js';
 import { guid } from '../unique.js';
+import type { EventStream } from './event-stream.js';
+import { type Identity, identityName } from './identity.js';
 import type { Line, Lines } from './lines.js';
+import type { LockedMessage, Messages, Settlement } from './messages.js';
+import type { Methods } from './methods.js';
+import type { AuthenticationType } from './sign-in.js';
+import { bagged, connectionProperties, type Telemetry } from './telemetry.js';
+import type { HubThrottle, HubThrottled } from './throttle.js';
 import type { Twins } from './twins.js';
 
 /** The hub's answer to a request about the twin. */
@@ -16,11 +31,21 @@ export type TwinReply =
   | { status: 204; version: number }
   | { status: number; error: ServiceErrorBody };
 
+/** Why a message was not taken, and with which error where the protocol can say one. */
+export interface TelemetryProblem {
+  entry: ServiceErrorEntry;
+  text: string;
+}
+
 /** What a session works with. */
 export interface SessionGround {
   host: string;
   twins: Twins;
   lines: Lines;
+  methods: Methods;
+  messages: Messages;
+  events: EventStream;
+  throttle: HubThrottle;
   journal: Journal;
   clock: Clock;
   entropy: Entropy;
@@ -28,35 +53,38 @@ export interface SessionGround {
 
 /** Who signed in. */
 export interface SignedIn {
-  deviceId: string;
+  identity: Identity;
+  transport: Transport;
   apiVersion: string | undefined;
-  authentication: 'sas' | 'selfSigned';
+  authentication: AuthenticationType;
+  generationId: string;
 }
 
-/** A signed-in device, whatever the protocol: what it may ask of its hub. */
+/** A signed-in device or module, whatever the protocol: what it may ask of its hub. */
 export class HubSession {
-  readonly deviceId: string;
+  readonly identity: Identity;
   readonly #who: SignedIn;
   readonly #ground: SessionGround;
 
   constructor(who: SignedIn, ground: SessionGround) {
-    this.deviceId = who.deviceId;
+    this.identity = who.identity;
     this.#who = who;
     this.#ground = ground;
   }
 
   /** From now on the device is connected. */
   attach(line: Line): void {
-    this.#ground.lines.attach(this.deviceId, this.#who.authentication, line);
+    this.#ground.lines.attach(this.#who, line);
   }
 
   detach(line: Line, cause: string): void {
-    this.#ground.lines.detach(this.deviceId, line, cause);
+    this.#ground.lines.detach(this.identity, line, cause);
   }
 
   async twin(): Promise<TwinReply> {
-    if (this.#who.apiVersion === undefined) return this.#error(hubChoices.twinWithoutApiVersion.value, 'the user name has no api-version');
-    const twin = await this.#ground.twins.get(this.deviceId);
+    const problem = this.#twinProblem('twinReads');
+    if (problem !== undefined) return problem;
+    const twin = await this.#ground.twins.get(this.identity);
     if (twin === undefined) return this.#error(hubErrors.deviceNotFound);
     const { desired, desiredVersion, reported, reportedVersion } = twin;
     return {
@@ -67,43 +95,112 @@ export class HubSession {
 
   /** @param body JSON text of a patch */
   async report(body: Uint8Array): Promise<TwinReply> {
-    if (this.#who.apiVersion === undefined) return this.#error(hubChoices.twinWithoutApiVersion.value, 'the user name has no api-version');
+    const refusal = this.#twinProblem('twinUpdates');
+    if (refusal !== undefined) return refusal;
     const patch = parseJson(body);
     if (!isJsonObject(patch)) return this.#error(hubErrors.argumentInvalid, 'the reported properties are no JSON object');
-    const change = await this.#ground.twins.changeReported(this.deviceId, patch);
-    if ('missing' in change) return this.#error(hubErrors.deviceNotFound);
+    const change = await this.#ground.twins.changeReported(this.identity, patch);
     if ('problem' in change) return this.#error(hubErrors.argumentInvalid, change.problem);
+    if (!('twin' in change)) return this.#error(hubErrors.deviceNotFound);
     const version = change.twin.reportedVersion;
-    this.#ground.journal.tell('reported', { hub: this.#ground.host, deviceId: this.deviceId, patch, version });
+    this.#ground.journal.tell('reported', { hub: this.#ground.host, ...this.#named(), patch, version });
     return { status: 204, version };
   }
 
   /**
-   * Takes a message.
-   * @param bag the property bag as it came, url-encoded
-   * @param marks properties that the hub sets itself
+   * Takes a message; it may be held back for a while when more come than the hub takes.
+   * @param marks properties of the application that the hub sets itself
    * @returns why it was not taken, or `undefined`
    */
-  telemetry(deviceId: string, body: Buffer, bag: string, marks: Readonly<Record<string, string>>): string | undefined {
-    if (deviceId !== this.deviceId)
-      return `telemetry for device ${JSON.stringify(deviceId)} on the connection of ${JSON.stringify(this.deviceId)}`;
+  async telemetry(
+    { body, system, properties }: Telemetry,
+    marks: Readonly<Record<string, string>> = {},
+  ): Promise<TelemetryProblem | undefined> {
+    const { host, clock, events, journal, throttle, lines } = this.#ground;
     const limit = hubLimits.telemetryBytes.value;
-    if (body.length > limit) return `telemetry of ${body.length} bytes, at most ${limit} are allowed`;
-    const properties = { ...parseBag(bag), ...marks };
-    this.#ground.journal.tell('telemetry', { hub: this.#ground.host, deviceId, body, properties });
+    if (body.length > limit) {
+      return { entry: hubErrors.messageTooLarge, text: `telemetry of ${body.length} bytes, at most ${limit} are allowed` };
+    }
+    const shaped = throttle.shape('telemetry');
+    if (typeof shaped !== 'number') {
+      await this.#throttled(shaped);
+      return { entry: hubErrors.throttled, text: shaped.reason.text };
+    }
+    if (shaped > 0) await clock.wait(shaped);
+    const enqueuedTimeUtc = timestampUtc(clock.now());
+    const { authentication, generationId } = this.#who;
+    lines.touch(this.identity);
+    const named = this.#named();
+    events.publish({
+      enqueuedTimeUtc,
+      ...named,
+      body,
+      systemProperties: { ...system, ...connectionProperties(this.identity, authentication, generationId, enqueuedTimeUtc) },
+      applicationProperties: { ...properties, ...marks },
+    });
+    journal.tell('telemetry', { hub: host, ...named, body, properties: bagged({ system, properties: { ...properties, ...marks } }) });
     return undefined;
+  }
+
+  /** The oldest message that waits for the device, locked for it. Modules have none. */
+  async receive(): Promise<LockedMessage | undefined> {
+    if (this.identity.moduleId !== undefined) return undefined;
+    const throttled = this.#ground.throttle.take('messagesReceived');
+    if (throttled !== undefined) {
+      await this.#throttled(throttled);
+      return undefined;
+    }
+    return this.#ground.messages.receive(this.identity.deviceId);
+  }
+
+  /** @returns whether the lock was still good */
+  settle(lockToken: string, how: Settlement): Promise<boolean> {
+    return this.#ground.messages.settle(this.identity.deviceId, lockToken, how);
+  }
+
+  /** The device listens for methods from now on. */
+  listens(): void {
+    this.#ground.lines.ready(this.identity);
+  }
+
+  /** Takes the answer to a method. @param body JSON text; what is none goes to the caller as `null` */
+  answer(rid: string, status: number, body: Uint8Array): void {
+    const { methods, journal, host } = this.#ground;
+    const payload = body.length === 0 ? null : (parseJson(body) ?? null);
+    if (!methods.answer(this.identity, rid, status, payload)) {
+      journal.log.info({ hub: host, ...this.#named(), rid }, 'an answer to a method came that nobody waits for (any more)');
+    }
+  }
+
+  #twinProblem(kind: 'twinReads' | 'twinUpdates'): TwinReply | undefined {
+    if (this.#who.apiVersion === undefined) return this.#error(hubChoices.twinWithoutApiVersion.value, 'the user name has no api-version');
+    this.#ground.lines.touch(this.identity);
+    const throttled = this.#ground.throttle.take(kind);
+    if (throttled === undefined) return undefined;
+    void this.#throttled(throttled);
+    return this.#error(hubErrors.throttled);
+  }
+
+  /** Writes down that somebody was throttled: once until it goes on, or the log would hold nothing else. */
+  async #throttled({ first, reason }: HubThrottled): Promise<void> {
+    if (first) await this.#refused(reason, hubErrors.throttled);
+  }
+
+  async #refused(reason: Reason, { code }: ServiceErrorEntry): Promise<void> {
+    const { journal, host } = this.#ground;
+    const wire = { status: httpStatusOf(code), errorCode: code };
+    const { transport } = this.#who;
+    await journal.attempt({ service: 'hub', host, transport, id: this.identity.deviceId, outcome: 'refused', wire, reason });
   }
 
   #error(entry: ServiceErrorEntry, message?: string): TwinReply {
     const { clock, entropy, journal, host } = this.#ground;
-    journal.log.warn({ hub: host, deviceId: this.deviceId, errorCode: entry.code }, message ?? entry.message);
+    journal.log.warn({ hub: host, ...this.#named(), errorCode: entry.code }, message ?? `${entry.message}: ${identityName(this.identity)}`);
     return { status: httpStatusOf(entry.code), error: errorBody(entry, guid(entropy), clock.now(), message) };
   }
-}
 
-// Without a prototype, so that a property named `__proto__` is one like any other.
-function parseBag(bag: string): Record<string, string> {
-  const properties: Record<string, string> = Object.create(null) as Record<string, string>;
-  for (const [key, value] of new URLSearchParams(bag.replace(/^\?/, '').replaceAll('+', '%2B'))) properties[key] = value;
-  return properties;
+  #named(): { deviceId: string; moduleId?: string } {
+    const { deviceId, moduleId } = this.identity;
+    return moduleId === undefined ? { deviceId } : { deviceId, moduleId };
+  }
 }

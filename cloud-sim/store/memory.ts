@@ -2,6 +2,9 @@ import type { Attempt } from '../reasons.js';
 import { ATTEMPTS_PER_DEVICE, DEVICES_WITH_ATTEMPTS } from './bounds.js';
 import { type AttemptLog, groupOf, type Page, type PageRequest, type Store, type Table, type Tables } from './store.js';
 
+/** Behind every key that starts with the prefix before it. */
+const LAST = '\u{10FFFF}';
+
 /** A store that ends with the process. */
 export function memoryStore(): Store {
   const tables: Tables = {
@@ -17,6 +20,12 @@ export function memoryStore(): Store {
     authority: new MemoryTable(),
     devices: new MemoryTable(),
     twins: new MemoryTable(),
+    modules: new MemoryTable(),
+    moduleTwins: new MemoryTable(),
+    queues: new MemoryTable(),
+    feedback: new MemoryTable(),
+    configurations: new MemoryTable(),
+    hubCertificates: new MemoryTable(),
   };
   return { ...tables, attempts: new MemoryAttempts(), together: (work) => together(tables, work), close: async () => {} };
 }
@@ -38,6 +47,12 @@ async function together<R>(tables: Tables, work: (store: Tables) => Promise<R>):
       authority: watched(tables.authority),
       devices: watched(tables.devices),
       twins: watched(tables.twins),
+      modules: watched(tables.modules),
+      moduleTwins: watched(tables.moduleTwins),
+      queues: watched(tables.queues),
+      feedback: watched(tables.feedback),
+      configurations: watched(tables.configurations),
+      hubCertificates: watched(tables.hubCertificates),
     });
   } catch (error) {
     for (const step of undo.reverse()) await step();
@@ -137,9 +152,8 @@ class MemoryTable<T> implements Table<T> {
 
   async count(prefix = ''): Promise<number> {
     if (prefix === '') return this.#records.size;
-    let count = 0;
-    for (const key of this.#records.keys()) if (key.startsWith(prefix)) count++;
-    return count;
+    const keys = this.#keys();
+    return firstFrom(keys, prefix + LAST) - firstFrom(keys, prefix);
   }
 
   #keys(): readonly string[] {

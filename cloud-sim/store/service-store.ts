@@ -46,7 +46,7 @@ function serviceTables(tables: Tables, service: string): Tables {
 }
 
 /** The records of a table whose key starts with a prefix, under the keys without it. */
-class OwnPart<T> implements Table<T> {
+export class OwnPart<T> implements Table<T> {
   readonly #table: Table<T>;
   readonly #prefix: string;
 

@@ -4,7 +4,7 @@ import { FIRST_SERVICE, SERVICE_TABLES, serviceKey } from './service-store.js';
 import type { Store, Table, Tables } from './store.js';
 
 /** Version of {@link CloudState}. */
-export const STATE_VERSION = 2;
+export const STATE_VERSION = 3;
 
 /** Records read at a time. */
 const PAGE = 1000;
@@ -30,9 +30,25 @@ const tables = {
   authority: record,
   devices: record,
   twins: record,
+  modules: record,
+  moduleTwins: record,
+  queues: record,
+  feedback: record,
+  configurations: record,
+  hubCertificates: record,
 } satisfies Record<keyof Tables, typeof record>;
 const head = z.looseObject({ zerotouch: z.literal('cloud'), version: z.number() });
-const oldSchema = z.looseObject({ zerotouch: z.literal('cloud'), version: z.literal(1), tables: z.record(z.string(), record) });
+/** Tables that came after version 1. */
+const ADDED = [
+  'resourceGroups',
+  'modules',
+  'moduleTwins',
+  'queues',
+  'feedback',
+  'configurations',
+  'hubCertificates',
+] as const satisfies readonly (keyof Tables)[];
+const oldSchema = z.looseObject({ zerotouch: z.literal('cloud'), version: z.literal([1, 2]), tables: z.record(z.string(), record) });
 const schema = z.strictObject({ zerotouch: z.literal('cloud'), version: z.literal(STATE_VERSION), tables: z.strictObject(tables) });
 
 /** Everything in a store. */
@@ -76,16 +92,23 @@ async function recordsOf(table: Pick<Table<unknown>, 'page'>): Promise<Record<st
   return Object.fromEntries(found);
 }
 
-/** What an older version exported, as this one has it. Version 1 had one DPS, whose records had no name before their keys. */
+/**
+ * What an older version exported, as this one has it. Version 1 had one DPS, whose records had no name before their keys; version 2 had no
+ * modules, messages to devices, configurations nor certificates of hubs.
+ */
 function upgraded(input: unknown): unknown {
   const old = oldSchema.safeParse(input);
   if (!old.success) return input;
-  const { tables: before, ...rest } = old.data;
-  const named = SERVICE_TABLES.map((name) => {
-    const entries = Object.entries(before[name] ?? {}).map(([key, value]) => [serviceKey(FIRST_SERVICE, key), value]);
-    return [name, Object.fromEntries(entries)];
-  });
-  return { ...rest, version: STATE_VERSION, tables: { resourceGroups: {}, ...before, ...Object.fromEntries(named) } };
+  const { tables: before, version, ...rest } = old.data;
+  const named =
+    version > 1
+      ? []
+      : SERVICE_TABLES.map((name) => {
+          const entries = Object.entries(before[name] ?? {}).map(([key, value]) => [serviceKey(FIRST_SERVICE, key), value]);
+          return [name, Object.fromEntries(entries)];
+        });
+  const added = Object.fromEntries(ADDED.map((name) => [name, {}]));
+  return { ...rest, version: STATE_VERSION, tables: { ...added, ...before, ...Object.fromEntries(named) } };
 }
 
 function parseState(exported: unknown): CloudState {

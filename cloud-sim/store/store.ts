@@ -54,7 +54,7 @@ export interface AttemptLog {
   list(key: string): Promise<Attempt[]>;
 }
 
-/** A CA certificate that was uploaded to DPS. */
+/** A CA certificate that was uploaded to DPS or to a hub. */
 export interface CertificateRecord {
   name: string;
   /** PEM. */
@@ -169,10 +169,14 @@ export interface RegistrationRecord {
   trustBundleId?: string;
 }
 
-/** How a device proves itself to its hub. Keys are base64, thumbprints SHA-256 in upper-case hexadecimal without colons. */
+/**
+ * How a device or module proves itself to its hub. Keys are base64, thumbprints SHA-256 or SHA-1 in upper-case hexadecimal without colons;
+ * `certificateAuthority`: by a leaf under a CA whose possession was proved to the hub.
+ */
 export type DeviceAuthentication =
   | { type: 'sas'; primaryKey: string; secondaryKey: string }
-  | { type: 'selfSigned'; primaryThumbprint: string; secondaryThumbprint: string };
+  | { type: 'selfSigned'; primaryThumbprint: string; secondaryThumbprint: string }
+  | { type: 'certificateAuthority' };
 
 /** An entry of a hub's registry. */
 export interface DeviceRecord {
@@ -182,11 +186,80 @@ export interface DeviceRecord {
   etag: string;
   authentication: DeviceAuthentication;
   capabilities: { iotEdge: boolean };
+  /** Absent: enabled. */
+  status?: 'disabled';
+  statusReason?: string;
+  /** UTC, ISO 8601; absent: never changed. */
+  statusUpdated?: string;
+}
+
+/** A module of a device: an identity of its own within it. */
+export interface ModuleRecord {
+  deviceId: string;
+  moduleId: string;
+  generationId: string;
+  etag: string;
+  authentication: DeviceAuthentication;
+  /** Who made it: `IotEdge`, or whoever says so. */
+  managedBy?: string;
+}
+
+/** A cloud-to-device message that waits for its device. Times are milliseconds since 1970. */
+export interface QueuedMessage {
+  /** Rises within the queue. */
+  sequence: number;
+  enqueued: number;
+  expires: number;
+  /** How often it was abandoned. */
+  deliveryCount: number;
+  ack: 'none' | 'positive' | 'negative' | 'full';
+  /** Base64. */
+  body: string;
+  /** System properties by their names in AMQP, e.g. `message_id`; `to` is always there. */
+  system: Readonly<Record<string, string>>;
+  /** Application properties. */
+  properties: Readonly<Record<string, string>>;
+}
+
+/** The messages that wait for one device, oldest first. */
+export interface QueueRecord {
+  deviceId: string;
+  nextSequence: number;
+  messages: readonly QueuedMessage[];
+}
+
+/** What became of a message whose sender wanted to know. */
+export interface FeedbackRecord {
+  originalMessageId: string;
+  /** UTC, ISO 8601: when it became of it. */
+  enqueuedTimeUtc: string;
+  statusCode: 'Success' | 'Expired' | 'DeliveryCountExceeded' | 'Rejected' | 'Purged';
+  description: string;
+  deviceId: string;
+  deviceGenerationId: string;
+}
+
+/** An automatic device configuration: what is laid over the desired properties of the twins that its condition finds. */
+export interface ConfigurationRecord {
+  id: string;
+  etag: string;
+  content: { deviceContent?: JsonObject; moduleContent?: JsonObject; modulesContent?: JsonObject };
+  /** The part of a query behind WHERE; `*` finds all. Empty: applied to nobody. */
+  targetCondition: string;
+  /** The highest wins; among equals the one made last. */
+  priority: number;
+  labels: Readonly<Record<string, string>>;
+  metrics: { queries: Readonly<Record<string, string>> };
+  /** UTC, ISO 8601. */
+  created: string;
+  updated: string;
 }
 
 /** A twin's sections with their versions. */
 export interface TwinRecord {
   deviceId: string;
+  /** Of a module's twin. */
+  moduleId?: string;
   etag: string;
   /** Rises with tags and desired properties. */
   version: number;
@@ -195,6 +268,11 @@ export interface TwinRecord {
   desiredVersion: number;
   reported: JsonObject;
   reportedVersion: number;
+  /** UTC, ISO 8601: when the section was last written; absent: at an unknown time. */
+  desiredUpdated?: string;
+  reportedUpdated?: string;
+  /** Automatic configurations that target the twin, by id. */
+  configurations?: Readonly<Record<string, { status: 'Applied' | 'Targeted' }>>;
 }
 
 /** The CA of the listeners' certificates. */
@@ -234,6 +312,18 @@ export interface Store {
   readonly devices: Table<DeviceRecord>;
   /** By {@link deviceKey}. */
   readonly twins: Table<TwinRecord>;
+  /** By {@link moduleKey}. */
+  readonly modules: Table<ModuleRecord>;
+  /** By {@link moduleKey}. */
+  readonly moduleTwins: Table<TwinRecord>;
+  /** Cloud-to-device messages, by {@link deviceKey}. */
+  readonly queues: Table<QueueRecord>;
+  /** By host name of the hub, a slash, and the order they came in. */
+  readonly feedback: Table<FeedbackRecord>;
+  /** By host name of the hub, a slash and the id. */
+  readonly configurations: Table<ConfigurationRecord>;
+  /** CA certificates uploaded to hubs, by host name of the hub, a slash and the name. */
+  readonly hubCertificates: Table<CertificateRecord>;
   readonly attempts: AttemptLog;
   /**
    * Writes much as one step: all that `work` writes through the store it is given is kept together, or nothing of it when `work` throws. Others
@@ -257,6 +347,11 @@ export function groupKey(subscription: string, name: string): string {
 /** Key of a device's records: host names hold no slash, device ids may hold anything else and are case-sensitive. */
 export function deviceKey(hub: string, deviceId: string): string {
   return `${hub}/${deviceId}`;
+}
+
+/** Key of a module's records; a device id holds no slash. */
+export function moduleKey(hub: string, deviceId: string, moduleId: string): string {
+  return `${hub}/${deviceId}/${moduleId}`;
 }
 
 /** The enrolment group that let a registration in: registrations are found by it. `undefined` for an individual enrolment. */

@@ -180,7 +180,9 @@ t.test('CONNECTs that are not let in', async (t) => {
   t.equal(await code({ clientId: 'dev-1' }), 4);
   t.equal(await code({ clientId: 'dev-1', username: String(good.username) }), 5);
   t.equal(await code({ ...hubConnect(hub, 'dev-1'), clientId: 'dev-2' }), 2);
-  t.equal(await code({ ...hubConnect(hub, 'dev-1'), username: `${hub}/dev-1/mod/?api-version=2021-04-12` }), 5);
+  const module = { ...hubConnect(hub, 'dev-1'), username: `${hub}/dev-1/mod/?api-version=2021-04-12` };
+  t.equal(await code(module), 2);
+  t.equal(await code({ ...module, clientId: 'dev-1/mod' }), 5);
   t.equal(await code(hubConnect(hub, 'dev-1')), 5);
 
   const level = await Wire.to(cloud);
@@ -216,8 +218,9 @@ t.test('packets in pieces, and many in one piece', async (t) => {
 t.test('what breaks the protocol ends its own connection, and no other', async (t) => {
   const cloud = await cloudFor(t);
   const bystander = await onHub(cloud, 'bystander');
-  const hub = (await cloud.registrations())[0]?.assignedHub ?? '';
-  const connect = { cmd: 'connect' as const, protocolId: 'MQTT' as const, protocolVersion: 4 as const, ...hubConnect(hub, 'bystander') };
+  (await onHub(cloud, 'breaker')).end();
+  const hub = (await cloud.registrations()).find(({ registrationId }) => registrationId === 'breaker')?.assignedHub ?? '';
+  const connect = { cmd: 'connect' as const, protocolId: 'MQTT' as const, protocolVersion: 4 as const, ...hubConnect(hub, 'breaker') };
   for (const [what, bytes] of [
     ['noise', Buffer.from('GET / HTTP/1.1\r\n\r\n')],
     ['nothing but an endless length', Buffer.of(0x10, 0xff, 0xff, 0xff, 0xff, 0xff)],
@@ -225,7 +228,7 @@ t.test('what breaks the protocol ends its own connection, and no other', async (
     ['a packet before CONNECT', generate({ cmd: 'pingreq' })],
     ['a second CONNECT', Buffer.concat([generate(connect), generate(connect)])],
     ['a packet of servers', Buffer.concat([generate(connect), generate({ cmd: 'pingresp' })])],
-    ['QoS 2', Buffer.concat([generate(connect), generate(publish('devices/bystander/messages/events/', 'x', { qos: 2, messageId: 1 }))])],
+    ['QoS 2', Buffer.concat([generate(connect), generate(publish('devices/breaker/messages/events/', 'x', { qos: 2, messageId: 1 }))])],
     ['telemetry of another', Buffer.concat([generate(connect), generate(publish('devices/other/messages/events/', 'x'))])],
     ['an unknown topic', Buffer.concat([generate(connect), generate(publish('news', 'x'))])],
     [

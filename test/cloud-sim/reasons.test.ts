@@ -197,8 +197,18 @@ const causes: Partial<Record<Rule, (scene: Scene) => Promise<unknown>>> = {
     const hub = registrationState?.assignedHub ?? '';
     await atHub('dev-1', { hub, password: token('dev-1', { resource: hub, keyName: 'devices' }) });
   },
-  'module-unsupported': ({ atHub, hub }) =>
-    atHub('dev-1', { userName: `${hub}/dev-1/agent/?api-version=2021-04-12`, clientId: 'dev-1/agent' }),
+  'device-disabled': async ({ cloud, register, atHub, token }) => {
+    const { registrationState } = await register();
+    const hub = registrationState?.assignedHub ?? '';
+    await cloud.hub(hub).setStatus('dev-1', 'disabled', 'stolen');
+    await atHub('dev-1', { hub, password: token('dev-1', { resource: `${hub}/devices/dev-1` }) });
+  },
+  'module-unknown': async ({ register, atHub, token }) => {
+    const { registrationState } = await register();
+    const hub = registrationState?.assignedHub ?? '';
+    const password = token('dev-1', { resource: `${hub}/devices/dev-1/modules/agent` });
+    await atHub('dev-1', { hub, userName: `${hub}/dev-1/agent/?api-version=2021-04-12`, clientId: 'dev-1/agent', password });
+  },
 };
 
 /** Rules that are not made here, but that another test of this room asks for by name. */

@@ -81,7 +81,7 @@ t.test('30,000 devices with weights 1:2:3, then a fourth hub: each moves or stay
     first.set(id, move.to.hub);
     if (move.substatus !== 'initialAssignment') t.fail(`${id}: ${move.substatus}`);
     // Something of the device's own, to be found again or not.
-    if (index % 10 < 3) await park.running.get(move.to.hub)?.changeDesired(id, { mark: index });
+    if (index % 10 < 3) await park.running.get(move.to.hub)?.changeDesired({ deviceId: id }, { mark: index });
   }
   const share = (host: string, of: Iterable<string>) => [...of].filter((other) => other === host).length / COUNT;
   for (const [host, weight] of weights) {
@@ -103,7 +103,7 @@ t.test('30,000 devices with weights 1:2:3, then a fourth hub: each moves or stay
     if (to.hub !== fourth) t.fail(`${id} moved from ${before} to ${to.hub}: a new hub takes devices, it does not shuffle the others`);
     if (substatus !== (policy === 0 ? 'deviceDataMigrated' : 'deviceDataReset')) t.fail(`${id}: ${substatus}`);
     if ((await park.running.get(before ?? '')?.registry.get(id)) !== undefined) t.fail(`${id} is still at ${before}`);
-    const mark = (await park.running.get(to.hub)?.twins.get(id))?.desired.mark;
+    const mark = (await park.running.get(to.hub)?.twins.get({ deviceId: id }))?.desired.mark;
     const wanted = policy === 0 && index % 10 < 3 ? index : undefined;
     if (mark !== wanted) t.fail(`${id}: mark ${mark} instead of ${wanted}`);
   }

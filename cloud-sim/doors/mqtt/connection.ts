@@ -11,6 +11,7 @@ import { willOf } from './will.js';
 /** Packets that may wait before reading pauses; bytes that may wait for a device that does not read. */
 const MAX_WAITING_PACKETS = 64;
 const MAX_UNREAD_BYTES = 1024 * 1024;
+const MAX_PACKET_ID = 0xffff;
 
 /** What a connection works with. */
 export interface ConnectionParts {
@@ -37,6 +38,9 @@ export class MqttConnection implements Watched {
   #connectSeen = false;
   #cause: string | undefined;
   #will: Published | undefined;
+  /** What was sent with QoS 1 and waits for its acknowledgement, by packet id. */
+  readonly #unacked = new Map<number, () => void>();
+  #lastId = 0;
   /** Monotonic milliseconds until which something must be heard. */
   #silentUntil: number;
   #longestSilence = Number.POSITIVE_INFINITY;
@@ -103,7 +107,10 @@ export class MqttConnection implements Watched {
         return this.#publish(session, packet);
       case 'subscribe': {
         // QoS 2 is granted as 1.
-        const granted = packet.subscriptions.map(({ topic, qos }) => (session.subscribe(topic) ? Math.min(qos, 1) : 128));
+        const granted = packet.subscriptions.map(({ topic, qos }) => {
+          const atMost = qos === 0 ? 0 : 1;
+          return session.subscribe(topic, atMost) ? atMost : 128;
+        });
         return this.#write({ cmd: 'suback', messageId: packet.messageId ?? 0, granted });
       }
       case 'unsubscribe':
@@ -112,7 +119,7 @@ export class MqttConnection implements Watched {
       case 'pingreq':
         return this.#write({ cmd: 'pingresp' });
       case 'puback':
-        return;
+        return this.#acked(packet.messageId ?? 0);
       case 'disconnect':
         this.#will = undefined;
         return this.#end('the device disconnected');
@@ -163,8 +170,22 @@ export class MqttConnection implements Watched {
     );
   }
 
-  #send({ topic, payload }: Outgoing): void {
-    this.#write({ cmd: 'publish', topic, payload, qos: 0, dup: false, retain: false });
+  #send({ topic, payload, acked }: Outgoing): void {
+    const common = { cmd: 'publish', topic, payload, dup: false, retain: false } as const;
+    if (acked === undefined) {
+      this.#write({ ...common, qos: 0 });
+      return;
+    }
+    do this.#lastId = (this.#lastId % MAX_PACKET_ID) + 1;
+    while (this.#unacked.has(this.#lastId));
+    this.#unacked.set(this.#lastId, acked);
+    this.#write({ ...common, qos: 1, messageId: this.#lastId });
+  }
+
+  #acked(messageId: number): void {
+    const acked = this.#unacked.get(messageId);
+    this.#unacked.delete(messageId);
+    acked?.();
   }
 
   #write(packet: Packet): void {

@@ -66,7 +66,7 @@ export function mqttReceptionist({ dps, hubs, journal }: MqttServices): Receptio
       await journal.attempt({ service: 'hub', host, transport: transportOf(channel), id: deviceId, outcome: 'refused', wire, reason });
       return { returnCode, cause: reason.text };
     }
-    const flaw = willFlaw(connect, deviceId);
+    const flaw = willFlaw(connect, { deviceId, moduleId });
     if (flaw !== undefined) return unwilling('hub', host, deviceId, channel, flaw);
     const opened = await hub.open({ deviceId, moduleId, apiVersion, ...shown(connect, channel) }, (reason) => ({
       connack: reason === undefined ? 0 : hubCode(reason.rule),
@@ -74,7 +74,7 @@ export function mqttReceptionist({ dps, hubs, journal }: MqttServices): Receptio
     if ('reason' in opened) return { returnCode: hubCode(opened.reason.rule), cause: opened.reason.text };
     const { session, expiresAt } = opened;
     return {
-      session: new HubMqttSession(session),
+      session: new HubMqttSession(session, journal.log),
       longestSilenceSeconds: hubLimits.keepAliveServerSeconds.value,
       ...(expiresAt === undefined ? {} : { expiresAt }),
     };
@@ -141,6 +141,10 @@ function hubCode(rule: Rule): 1 | 2 | 3 | 4 | 5 {
       return hubChoices.clientIdDiffers.value;
     case 'hub-stranger':
       return hubChoices.stranger.value;
+    case 'device-disabled':
+      return hubChoices.disabledDevice.value;
+    case 'throttled-hub':
+      return hubChoices.throttledConnection.value;
     default:
       return hubChoices.badCredential.value;
   }

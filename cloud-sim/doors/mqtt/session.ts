@@ -13,7 +13,9 @@ export interface Published {
 /** A message for the device. */
 export interface Outgoing {
   topic: string;
-  payload: string;
+  payload: string | Buffer;
+  /** Hears that the device has it: the message then goes out with QoS 1, else with QoS 0. */
+  acked?: () => void;
 }
 
 /** What MQTT does with a publish: messages to send after the acknowledgement, or the reason to close the connection. */
@@ -29,8 +31,11 @@ export interface Outlet {
 export interface MqttSession {
   /** The connection is open: CONNACK is on its way. */
   opened(outlet: Outlet): void;
-  /** @returns whether the filter is granted */
-  subscribe(filter: string): boolean;
+  /**
+   * @param qos 0 or 1
+   * @returns whether the filter is granted
+   */
+  subscribe(filter: string, qos: 0 | 1): boolean;
   unsubscribe(filter: string): void;
   publish(message: Published): Promise<PublishOutcome>;
   closed(cause: string): void;

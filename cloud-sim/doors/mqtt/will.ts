@@ -1,6 +1,7 @@
 import { parseHubRequest } from '@zerotouch/azure-wire/hub-mqtt';
 import { isFault } from '@zerotouch/foundation/fault';
 import type { IConnectPacket } from 'mqtt-packet';
+import type { Identity } from '../../hub/identity.js';
 import type { Reason } from '../../reasons.js';
 import type { Published } from './session.js';
 
@@ -13,26 +14,34 @@ export function willOf({ will }: IConnectPacket): Published | undefined {
 
 /**
  * Why a hub does not take a will, or `undefined`: it takes telemetry of the device itself. Source: iot-mqtt-connect-to-iot-hub.
- * @param deviceId `undefined` at DPS, which takes none
+ * @param identity `undefined` at DPS, which takes none
  */
-export function willFlaw({ will }: IConnectPacket, deviceId: string | undefined): Reason | undefined {
+export function willFlaw({ will }: IConnectPacket, identity: Identity | undefined): Reason | undefined {
   if (will === undefined) return undefined;
-  if (deviceId !== undefined && will.qos !== 2 && isTelemetryOf(will.topic, deviceId)) return undefined;
-  const wanted = deviceId === undefined ? 'no will' : `devices/${deviceId}/messages/events/, QoS 0 or 1`;
+  if (identity !== undefined && will.qos !== 2 && isTelemetryOf(will.topic, identity)) return undefined;
+  const wanted = identity === undefined ? 'no will' : `${telemetryPath(identity)}, QoS 0 or 1`;
   return {
     rule: 'will-unsupported',
-    text: deviceId === undefined ? 'DPS takes no will' : 'the will is no telemetry of the device',
+    text: identity === undefined ? 'DPS takes no will' : 'the will is no telemetry of the device',
     seen: `${will.topic.slice(0, 200)}, QoS ${will.qos ?? 0}`,
     expected: wanted,
-    nearest: deviceId === undefined ? 'the same CONNECT without a will' : `the same will to ${wanted}`,
+    nearest: identity === undefined ? 'the same CONNECT without a will' : `the same will to ${wanted}`,
     remedy: 'send the will to the telemetry topic of the device, or leave it out',
   };
 }
 
-function isTelemetryOf(topic: string, deviceId: string): boolean {
+function telemetryPath({ deviceId, moduleId }: Identity): string {
+  return `devices/${deviceId}${moduleId === undefined ? '' : `/modules/${moduleId}`}/messages/events/`;
+}
+
+function isTelemetryOf(topic: string, { deviceId, moduleId }: Identity): boolean {
   try {
     const request = parseHubRequest(topic);
-    return request.kind === 'telemetry' && (request.deviceId === deviceId || request.deviceId === encodeURIComponent(deviceId));
+    return (
+      request.kind === 'telemetry' &&
+      request.moduleId === moduleId &&
+      (request.deviceId === deviceId || request.deviceId === encodeURIComponent(deviceId))
+    );
   } catch (error) {
     if (isFault(error)) return false;
     throw error;

@@ -11,7 +11,7 @@ import { SqliteTable, tableSql } from './table.js';
 /** The file in the folder of a durable cloud. */
 export const STORE_FILE = 'cloud.db';
 /** Version of the tables in it. A newer one is refused: an older program would lose what it does not know. */
-export const STORE_VERSION = 2;
+export const STORE_VERSION = 3;
 /** Tells our databases from others: "ZTCL". */
 const APPLICATION_ID = 0x5a54434c;
 
@@ -29,6 +29,12 @@ const TABLES: readonly (keyof Tables)[] = Object.keys({
   authority: true,
   devices: true,
   twins: true,
+  modules: true,
+  moduleTwins: true,
+  queues: true,
+  feedback: true,
+  configurations: true,
+  hubCertificates: true,
 } satisfies Record<keyof Tables, true>) as (keyof Tables)[];
 
 /**
@@ -74,6 +80,12 @@ function tablesOver(access: Access): Tables {
     authority: new SqliteTable(access, 'authority'),
     devices: new SqliteTable(access, 'devices'),
     twins: new SqliteTable(access, 'twins'),
+    modules: new SqliteTable(access, 'modules'),
+    moduleTwins: new SqliteTable(access, 'moduleTwins'),
+    queues: new SqliteTable(access, 'queues'),
+    feedback: new SqliteTable(access, 'feedback'),
+    configurations: new SqliteTable(access, 'configurations'),
+    hubCertificates: new SqliteTable(access, 'hubCertificates'),
   };
 }
 
@@ -106,7 +118,7 @@ function prepare(database: Database, file: string): void {
 
 /** SQL that makes data of an older version into those of this one. */
 function upgrades(from: number): string {
-  // Version 1 had one DPS, whose records had no name before their keys.
+  // Version 1 had one DPS, whose records had no name before their keys. Version 2 lacked tables only, which are made in any case.
   return from < 2 ? SERVICE_TABLES.map((name) => `UPDATE ${name} SET key = '${FIRST_SERVICE}/' || key;`).join('\n') : '';
 }
 
