@@ -5,10 +5,11 @@ import type { Kysely } from 'kysely';
 import { ManufacturingFault } from '../faults.js';
 import { type Files, systemFiles } from '../files.js';
 import { type CommitWatch, LedgerDatabase, type LedgerDialect } from './database.js';
-import type { Author, BatchRecord, DeviceRecord, DeviceState, HistoryRecord, PlannedRow } from './records.js';
-import { batchOf, canonicalMac, deviceOf, given, plannedValues, selectDevices } from './rows.js';
+import type { Author, BatchRecord, DeviceRecord, DeviceState, EventRecord, HistoryRecord, PlannedRow } from './records.js';
+import { batchOf, canonicalMac, deviceOf, eventOf, historyOf, identityRecordOf, plannedValues, selectDevices } from './rows.js';
 import type { LedgerTables } from './schema.js';
 import { StationBook, type StationBookOptions } from './station-book.js';
+import { recordTransition } from './transition.js';
 
 export type {
   Author,
@@ -16,6 +17,8 @@ export type {
   BatchState,
   DeviceRecord,
   DeviceState,
+  EventKind,
+  EventRecord,
   HistoryRecord,
   IdentityRecord,
   IdentityStatus,
@@ -40,17 +43,6 @@ export interface LedgerOptions {
   /** Sees every commit. */
   watch?: CommitWatch;
 }
-
-/** Where people may go from each state; the way back is a new record, never a change of an old one. `planned` again means a new identity. */
-const WAYS: Record<DeviceState, readonly DeviceState[]> = {
-  planned: ['scrapped'],
-  issued: ['scrapped'],
-  burnt: ['verified', 'planned', 'scrapped'],
-  verified: ['shipped', 'planned', 'scrapped'],
-  shipped: ['returned', 'scrapped'],
-  returned: ['planned', 'shipped', 'scrapped'],
-  scrapped: ['returned'],
-};
 
 /**
  * Opens a ledger: `sqlite:PATH` (made where it is missing, 0600) or `postgres://...`. Its tables are brought to this version.
@@ -197,17 +189,7 @@ export class Ledger {
         .orderBy('id')
         .execute(),
     );
-    return rows.map((row) => ({
-      batch: row.batch,
-      registrationId: row.registration_id,
-      from: row.from_state,
-      to: row.to_state,
-      station: row.station,
-      at: row.at,
-      ...given('identity', row.identity),
-      ...given('reason', row.reason),
-      ...given('operator', row.operator),
-    }));
+    return rows.map(historyOf);
   }
 
   /** Every identity that was ever made for a device, with what became of it, the oldest first. */
@@ -224,16 +206,7 @@ export class Ledger {
         .orderBy('id')
         .execute(),
     );
-    return rows.map((row) => ({
-      id: row.id,
-      status: row.status,
-      partitions: JSON.parse(row.partitions) as Record<string, string>,
-      ...given('certificateSerial', row.certificate_serial),
-      ...given('publicKey', row.public_key),
-      ...given('thumbprint', row.thumbprint),
-      ...given('notAfter', row.not_after),
-      ...given('certificate', row.certificate),
-    }));
+    return rows.map(identityRecordOf);
   }
 
   /**
@@ -241,56 +214,29 @@ export class Ledger {
    * another.
    * @throws ManufacturingFault LEDGER_UNKNOWN; LEDGER_STATE where there is no such way, or a station has the device in hand
    */
-  async transition(registrationId: string, to: DeviceState, reason: string, { station, operator }: Author): Promise<DeviceRecord> {
-    const canonical = canonicalRegistrationId(registrationId);
-    const row = await this.#database.write(`to ${to}`, async (db, now) => {
-      const device = await selectDevices(db).where('device.canonical_id', '=', canonical).executeTakeFirst();
-      if (device === undefined) throw this.#unknown(registrationId);
-      if (!WAYS[device.state].includes(to)) throw this.#noWay(device.registration_id, device.state, to);
-      const { numUpdatedRows } = await db
-        .updateTable('ledger_devices')
-        .set({
-          state: to,
-          station,
-          operator: operator ?? null,
-          changed_at: now,
-          claimed_by: null,
-          ...(to === 'planned' ? { identity: null } : {}),
-        })
-        .where('canonical_id', '=', canonical)
-        .where('state', '=', device.state)
-        .executeTakeFirst();
-      if (numUpdatedRows !== 1n) throw this.#noWay(device.registration_id, device.state, to);
-      if (to === 'planned') {
-        if (device.identity !== null) {
-          await db.updateTable('ledger_identities').set({ status: 'retired' }).where('id', '=', device.identity).execute();
-        }
-        await db
-          .updateTable('ledger_batches')
-          .set({ state: 'ready', completed_at: null })
-          .where('batch', '=', device.batch)
-          .where('state', '=', 'complete')
-          .execute();
-      }
-      const { batch, position, registration_id, state, identity } = device;
-      await db
-        .insertInto('ledger_history')
-        .values({
-          batch,
-          position,
-          registration_id,
-          from_state: state,
-          to_state: to,
-          identity,
-          reason,
-          station,
-          operator: operator ?? null,
-          at: now,
-        })
-        .execute();
-      return selectDevices(db).where('device.canonical_id', '=', canonical).executeTakeFirstOrThrow();
-    });
+  async transition(registrationId: string, to: DeviceState, reason: string, author: Author): Promise<DeviceRecord> {
+    const row = await this.#database.write(`to ${to}`, (db, now) =>
+      recordTransition(db, { registrationId, to, reason, author, now, where: this.where }),
+    );
     return deviceOf(row);
+  }
+
+  /** Records what happened to a batch, or to one of its enrolment groups (`subject`). */
+  async record(event: Omit<EventRecord, 'at' | 'station' | 'operator'>, { station, operator }: Author): Promise<void> {
+    await this.#database.write(event.kind, async (db, at) => {
+      await db
+        .insertInto('ledger_events')
+        .values({ ...event, detail: JSON.stringify(event.detail), station, operator: operator ?? null, at })
+        .execute();
+    });
+  }
+
+  /** What happened to a batch as a whole, the oldest first. */
+  async events(batch: string): Promise<EventRecord[]> {
+    const rows = await this.#database.read((db) =>
+      db.selectFrom('ledger_events').selectAll().where('batch', '=', batch).orderBy('id').execute(),
+    );
+    return rows.map(eventOf);
   }
 
   /** The book that one burning station of a batch keeps. */
@@ -332,23 +278,6 @@ export class Ledger {
       seen: `${known.registration_id}, serial ${known.serial}, in batch ${known.batch}`,
       expected: 'each registration id, serial and MAC once, across all batches, without regard to case',
       remedy: 'set another serial.start or serial.prefix, or name the devices differently',
-    });
-  }
-
-  #unknown(registrationId: string): ManufacturingFault {
-    return new ManufacturingFault('LEDGER_UNKNOWN', 'the ledger has no such device', {
-      where: this.where,
-      seen: registrationId,
-      expected: 'a registration id of a planned batch',
-    });
-  }
-
-  #noWay(registrationId: string, from: DeviceState, to: DeviceState): ManufacturingFault {
-    const ways = WAYS[from];
-    return new ManufacturingFault('LEDGER_STATE', `a device that is ${from} cannot become ${to}`, {
-      where: registrationId,
-      seen: from,
-      expected: `${ways.join(' or ')} after ${from}`,
     });
   }
 }

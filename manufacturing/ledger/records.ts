@@ -2,9 +2,9 @@ import type { PartitionHashes } from '../read-back.js';
 
 /**
  * Where a device is in its life. `planned` it has names; `issued` an identity was made for it; `burnt` its image has its name; `verified` the
- * image was read back from the disk; the others are said by people.
+ * image was read back from the disk; the others are said by people. `quarantined` it is held back until somebody has looked into it.
  */
-export const DEVICE_STATES = ['planned', 'issued', 'burnt', 'verified', 'shipped', 'scrapped', 'returned'] as const;
+export const DEVICE_STATES = ['planned', 'issued', 'burnt', 'verified', 'shipped', 'quarantined', 'scrapped', 'returned'] as const;
 export type DeviceState = (typeof DEVICE_STATES)[number];
 
 /**
@@ -65,6 +65,27 @@ export interface HistoryRecord {
   /** The identity it was about. */
   identity?: string;
   reason?: string;
+  station: string;
+  operator?: string;
+  /** Milliseconds since 1970. */
+  at: number;
+}
+
+/**
+ * What happens to a whole batch, or to one of its enrolment groups. `revoked` its enrolments were disabled at DPS; `reinstated` that is over;
+ * `authority-replacing`, `authority-replaced` a CA of its was given up for a new one, begun and done.
+ */
+export type EventKind = 'revoked' | 'reinstated' | 'authority-replacing' | 'authority-replaced';
+
+/** One event of a batch; nothing ever changes or removes one. */
+export interface EventRecord {
+  batch: string;
+  kind: EventKind;
+  /** Id of the enrolment group it is about; empty where it is about the whole batch. */
+  subject: string;
+  /** What belongs to it: fingerprints, counts; no secret. */
+  detail: Record<string, unknown>;
+  reason: string;
   station: string;
   operator?: string;
   /** Milliseconds since 1970. */

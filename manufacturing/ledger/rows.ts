@@ -1,6 +1,6 @@
 import { canonicalRegistrationId } from '@zerotouch/azure-wire/ids';
 import type { Kysely, Selectable } from 'kysely';
-import type { BatchRecord, DeviceRecord, IdentityRecord, PlannedRow } from './records.js';
+import type { BatchRecord, DeviceRecord, EventRecord, HistoryRecord, IdentityRecord, PlannedRow } from './records.js';
 import type { LedgerTables } from './schema.js';
 
 /** Devices with their current identity; add a condition and an order. */
@@ -55,9 +55,18 @@ export function deviceOf(row: DeviceRow): DeviceRecord {
 }
 
 function identityOf(row: DeviceRow): DeviceRecord['identity'] | null {
-  if (row.identity === null || row.status === null || row.partitions === null) return null;
+  const { identity: id, status, partitions } = row;
+  return id === null || status === null || partitions === null ? null : identityRecordOf({ ...row, id, status, partitions });
+}
+
+type IdentityRow = Pick<
+  Selectable<LedgerTables['ledger_identities']>,
+  'id' | 'status' | 'partitions' | 'certificate_serial' | 'public_key' | 'thumbprint' | 'not_after' | 'certificate'
+>;
+
+export function identityRecordOf(row: IdentityRow): NonNullable<DeviceRecord['identity']> {
   return {
-    id: row.identity,
+    id: row.id,
     status: row.status,
     partitions: JSON.parse(row.partitions) as IdentityRecord['partitions'],
     ...given('certificateSerial', row.certificate_serial),
@@ -66,6 +75,25 @@ function identityOf(row: DeviceRow): DeviceRecord['identity'] | null {
     ...given('notAfter', row.not_after),
     ...given('certificate', row.certificate),
   };
+}
+
+export function historyOf(row: Selectable<LedgerTables['ledger_history']>): HistoryRecord {
+  return {
+    batch: row.batch,
+    registrationId: row.registration_id,
+    from: row.from_state,
+    to: row.to_state,
+    station: row.station,
+    at: row.at,
+    ...given('identity', row.identity),
+    ...given('reason', row.reason),
+    ...given('operator', row.operator),
+  };
+}
+
+export function eventOf(row: Selectable<LedgerTables['ledger_events']>): EventRecord {
+  const { batch, kind, subject, detail, reason, station, operator, at } = row;
+  return { batch, kind, subject, detail: JSON.parse(detail) as EventRecord['detail'], reason, station, at, ...given('operator', operator) };
 }
 
 export function plannedValues(batch: string, row: PlannedRow, now: number) {

@@ -1,6 +1,12 @@
+import { systemClock } from '@zerotouch/foundation/clock';
 import { seededEntropy } from '@zerotouch/foundation/entropy';
+import { systemFiles } from '@zerotouch/manufacturing/files';
+import { LedgerDatabase } from '@zerotouch/manufacturing/ledger/database';
+import { firstTables } from '@zerotouch/manufacturing/ledger/first-tables';
 import { type Ledger, type LedgerOptions, openLedger, type PlannedRow } from '@zerotouch/manufacturing/ledger/ledger';
+import { postgresDialect } from '@zerotouch/manufacturing/ledger/postgres';
 import type { Processes } from '@zerotouch/manufacturing/ledger/sessions';
+import { sqliteDialect } from '@zerotouch/manufacturing/ledger/sqlite';
 import type { Issued, StationBook } from '@zerotouch/manufacturing/ledger/station-book';
 import type { Test } from 'tap';
 
@@ -42,6 +48,19 @@ export function issuedOf({ position, registrationId }: { position: number; regis
 }
 
 const settled = ({ position, registrationId, identity }: Issued) => ({ position, registrationId, identity: identity.id });
+
+/** The tables as the first version made them. */
+async function makeFirstVersion(address: string): Promise<void> {
+  const path = /^sqlite:(.+)$/.exec(address)?.[1];
+  const dialect = path === undefined ? postgresDialect(address) : await sqliteDialect(path, systemFiles);
+  const database = new LedgerDatabase(dialect, systemClock, 1000);
+  await database.write('first version', async (db) => {
+    await db.schema.createTable('ledger_schema').addColumn('version', 'integer').addColumn('applied_at', 'bigint').execute();
+    await firstTables(db, database.kind);
+    await db.insertInto('ledger_schema').values({ version: 1, applied_at: 1 }).execute();
+  });
+  await database.close();
+}
 
 /** What every ledger must do, whatever database it is kept in. */
 export function ledgerTests(t: Pick<Test, 'test'>, makePlace: MakePlace): void {
@@ -330,6 +349,85 @@ export function ledgerTests(t: Pick<Test, 'test'>, makePlace: MakePlace): void {
     await book.verified(issued.map(settled));
     await book.verified(issued.map(settled));
     t.equal((await ledger.history('x-0')).length, 3);
+  });
+
+  t.test('a key that was made outside is certified again for its own device, and for no other', async (t) => {
+    const { ledger } = await planned(t, 3);
+    const book = await bookOf(t, ledger);
+    const keyed = (device: { position: number; registrationId: string }, publicKey: string): Issued => {
+      const made = issuedOf(device);
+      return { ...made, identity: { ...made.identity, publicKey } };
+    };
+    const [first, second] = await book.claim(2);
+    if (first === undefined || second === undefined) throw new Error('two devices were planned');
+    await book.issue([keyed(first, 'of-an-hsm')]);
+    const again = keyed(first, 'of-an-hsm');
+    await book.issue([again]);
+    await t.rejects(book.issue([keyed(second, 'of-an-hsm')]), { code: 'LEDGER_DUPLICATE', seen: 'x-0 in batch b' });
+    await book.verified([settled(again)]);
+    await ledger.transition('x-0', 'planned', 'new certificate, same key', author);
+    await t.rejects(book.issue([keyed(second, 'of-an-hsm')]), { code: 'LEDGER_DUPLICATE' }, 'a retired key stays its device’s own');
+    await book.claim(1);
+    const [back] = [await ledger.device('x-0')];
+    if (back === undefined) throw new Error('it is planned');
+    const last = keyed(back, 'of-an-hsm');
+    await book.close();
+    const next = await bookOf(t, ledger);
+    await next.claim(1);
+    await next.issue([last]);
+    await next.verified([settled(last)]);
+    t.strictSame((await ledger.identities('x-0')).map(({ status }) => status).sort(), ['burnt', 'retired', 'void']);
+  });
+
+  t.test('quarantine holds a device back until it is released', async (t) => {
+    const { ledger } = await planned(t, 1);
+    const book = await bookOf(t, ledger);
+    const issued = (await book.claim(1)).map(issuedOf);
+    await book.issue(issued);
+    await book.verified(issued.map(settled));
+    await ledger.transition('x-0', 'quarantined', 'the jig was out of line', author);
+    await t.rejects(ledger.transition('x-0', 'shipped', 'r', author), { code: 'LEDGER_STATE' });
+    await ledger.transition('x-0', 'verified', 'measured again', author);
+    await ledger.transition('x-0', 'shipped', 'r', author);
+    t.strictSame(
+      (await ledger.history('x-0')).slice(-3).map(({ from, to }) => `${from} ${to}`),
+      ['verified quarantined', 'quarantined verified', 'verified shipped'],
+    );
+  });
+
+  t.test('what happens to a whole batch is recorded, and only ever added to', async (t) => {
+    const { ledger, place } = await planned(t);
+    await ledger.record({ batch: 'b', kind: 'revoked', subject: 'g', detail: { updated: 1 }, reason: 'key read out' }, author);
+    await ledger.record({ batch: 'b', kind: 'reinstated', subject: 'g', detail: {}, reason: 'wrong group' }, { station: 's' });
+    t.match(await ledger.events('b'), [
+      { kind: 'revoked', subject: 'g', detail: { updated: 1 }, reason: 'key read out', station: 'line-7', operator: 'kim', at: Number },
+      { kind: 'reinstated', reason: 'wrong group', station: 's' },
+    ]);
+    t.strictSame(await ledger.events('other'), []);
+    for (const change of ["update ledger_events set reason = 'x'", 'delete from ledger_events'])
+      await t.rejects(place.sql(change), /only ever added to/);
+  });
+
+  t.test('a ledger of version 1 is brought to this version, with all that is in it', async (t) => {
+    const place = await makePlace(t);
+    await makeFirstVersion(place.address);
+    const old =
+      "insert into ledger_batches (batch, state, devices, spec_digest, spec, created_by, created_at) values ('b', 'ready', 1, 'd', '{}', 's', 1)";
+    await place.sql(old);
+    await place.sql(
+      "insert into ledger_devices values ('b', 0, 'x-0', 'x-0', 'x0', 'x0', null, 'x509', 'group', 'g', 'verified', 'i', null, 's', null, 5)",
+    );
+    await place.sql("insert into ledger_identities values ('i', 'b', 0, 'burnt', '4A', 'key', 'AB', null, null, '{\"fctry\":\"ab\"}', 4)");
+    const ledger = await openAt(t, place);
+    t.match(await ledger.device('X-0'), { state: 'verified', serial: 'x0', identity: { publicKey: 'key', partitions: { fctry: 'ab' } } });
+    await ledger.transition('x-0', 'quarantined', 'r', author);
+    t.match(await ledger.history('x-0'), [{ from: 'verified', to: 'quarantined' }]);
+    for (const wrong of [
+      "update ledger_devices set state = 'lost'",
+      "insert into ledger_identities values ('j', 'b', 7, 'burnt', null, null, null, null, null, '{}', 4)",
+      "insert into ledger_devices select 'b', 1, 'y', 'x-0', 'y', 'y', null, 'x509', 'group', 'g', 'planned', null, null, null, null, 5",
+    ])
+      await t.rejects(place.sql(wrong), /constraint|unique/i, wrong);
   });
 
   t.test('a newer ledger is refused by name', async (t) => {
