@@ -8,8 +8,8 @@ export interface SecureCert {
   readonly caCertificate?: string;
   /** The leaf, then its intermediates. */
   readonly deviceCertificate: string;
-  /** Secret. */
-  readonly privateKey: string;
+  /** Absent where the key is kept elsewhere: in a secure element, an HSM. Secret. */
+  readonly privateKey?: string | undefined;
 }
 
 /** The eFuse of the chip, where values are encrypted for it. Secret. */
@@ -18,15 +18,17 @@ export interface ForChip {
 }
 
 /**
- * The bytes of an esp_secure_cert partition: CA certificate, device certificate, private key, and last the SHA-256 over them.
- * What follows in the partition stays FF. With an eFuse the private key is encrypted for that chip.
+ * The bytes of an esp_secure_cert partition: CA certificate, device certificate, private key (where there is one), and last the SHA-256 over
+ * them. What follows in the partition stays FF. With an eFuse the private key is encrypted for that chip.
  */
 export function encodeSecureCert({ caCertificate, deviceCertificate, privateKey }: SecureCert, { efuse }: ForChip = {}): Buffer {
-  const key = pemValue(privateKey);
-  const tlvs = [
-    encodeTlv(tlvType.deviceCertificate, pemValue(deviceCertificate)),
-    efuse === undefined ? encodeTlv(tlvType.privateKey, key) : encodeTlv(tlvType.privateKey, sealForEfuse(efuse, key), tlvFlag.encrypted),
-  ];
+  const tlvs = [encodeTlv(tlvType.deviceCertificate, pemValue(deviceCertificate))];
+  if (privateKey !== undefined) {
+    const key = pemValue(privateKey);
+    tlvs.push(
+      efuse === undefined ? encodeTlv(tlvType.privateKey, key) : encodeTlv(tlvType.privateKey, sealForEfuse(efuse, key), tlvFlag.encrypted),
+    );
+  }
   if (caCertificate !== undefined) tlvs.unshift(encodeTlv(tlvType.caCertificate, pemValue(caCertificate)));
   const body = Buffer.concat(tlvs);
   return Buffer.concat([body, integrityTlv(body)]);
@@ -45,8 +47,12 @@ export function decodeSecureCert(
   if (tlvs.length === 0) return undefined;
   const caCertificate = textOf(tlvs, tlvType.caCertificate, place, efuse);
   const deviceCertificate = textOf(tlvs, tlvType.deviceCertificate, place, efuse) ?? missing(tlvType.deviceCertificate, place);
-  const privateKey = textOf(tlvs, tlvType.privateKey, place, efuse) ?? missing(tlvType.privateKey, place);
-  return { ...(caCertificate === undefined ? {} : { caCertificate }), deviceCertificate, privateKey };
+  const privateKey = textOf(tlvs, tlvType.privateKey, place, efuse);
+  return {
+    ...(caCertificate === undefined ? {} : { caCertificate }),
+    deviceCertificate,
+    ...(privateKey === undefined ? {} : { privateKey }),
+  };
 }
 
 /** PEM values carry a NUL, as mbedTLS wants them. */

@@ -1,7 +1,9 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import type { Clock } from '@zerotouch/foundation/clock';
+import type { AuthorityLevel } from './authority-levels.js';
 import { type Issuer, issuerOf, publicKeyBytes } from './certificates.js';
+import type { Custody } from './custody.js';
 import { ManufacturingFault } from './faults.js';
 import { type Files, finishPair } from './files.js';
 import { InputFault } from './input-faults.js';
@@ -12,14 +14,19 @@ import type { Token } from './token.js';
 export interface AuthorityFolder {
   /** Folder of the certificates and keys. */
   directory: string;
-  /** Every certificate must be good until then. */
-  until: Date;
+  /** Every certificate must be good until then; without it, now is enough. */
+  until?: Date | undefined;
   clock: Clock;
   files: Files;
-  /** Of the keys; without it they are plain. Secret. */
-  passphrase?: string | undefined;
-  /** Where the keys are, if not in the folder; the certificates are there in any case. */
-  token?: Token | undefined;
+  /** How the key of each level is kept; plain files unless given. */
+  custody?: ((level: AuthorityLevel) => Custody) | undefined;
+}
+
+/** Where a CA stands in a folder. */
+export interface IssuerPlace {
+  level: AuthorityLevel;
+  /** Name of its files, without extension. */
+  stem: string;
 }
 
 /** Label of a CA key in a token. */
@@ -32,9 +39,10 @@ export function tokenLabel(stem: string): string {
  * @throws ManufacturingFault AUTHORITY_INCOMPLETE, AUTHORITY_INVALID, AUTHORITY_EXPIRED, AUTHORITY_TOO_SHORT; InputFault PASSPHRASE
  */
 export async function readIssuer(
-  { directory, files, clock, until, passphrase, token }: AuthorityFolder,
-  stem: string,
+  { directory, files, clock, until, custody }: AuthorityFolder,
+  { level, stem }: IssuerPlace,
 ): Promise<Issuer | undefined> {
+  const { passphrase, token } = custody?.(level) ?? {};
   const paths = { certificate: join(directory, `${stem}.pem`), key: join(directory, `${stem}.key`) };
   if (token !== undefined) return readTokenIssuer({ directory, files, clock, until, token }, stem);
   await finishPair(files, paths.key, paths.certificate);
@@ -58,7 +66,7 @@ export async function readIssuer(
 
 /** A key without certificate is one that an earlier run made and did not come to use; it is used then. */
 async function readTokenIssuer(
-  { directory, files, clock, until, token }: AuthorityFolder & { token: Token },
+  { directory, files, clock, until, token }: Omit<AuthorityFolder, 'custody'> & { token: Token },
   stem: string,
 ): Promise<Issuer | undefined> {
   const path = join(directory, `${stem}.pem`);
@@ -132,7 +140,7 @@ function checkAuthority(certificate: X509Certificate, key: KeyObject, paths: { c
   }
 }
 
-function checkDates(certificate: X509Certificate, path: string, clock: Clock, until: Date): void {
+function checkDates(certificate: X509Certificate, path: string, clock: Clock, until: Date | undefined): void {
   const [from, to] = [Date.parse(certificate.validFrom), Date.parse(certificate.validTo)];
   const seen = `${new Date(from).toISOString()} to ${new Date(to).toISOString()}`;
   const now = clock.now();
@@ -144,29 +152,43 @@ function checkDates(certificate: X509Certificate, path: string, clock: Clock, un
       remedy: 'check the clock of this machine, or burn with another authority',
     });
   }
-  if (to < until.getTime()) {
+  if (until !== undefined && to < until.getTime()) {
     throw new ManufacturingFault('AUTHORITY_TOO_SHORT', 'the certificate expires before the device certificates would', {
       where: path,
       seen,
       expected: `good until ${until.toISOString()}`,
-      remedy: 'set a shorter validity.days in the spec, or burn with another authority',
+      remedy: 'set a shorter validity.days in the spec, or validity.beyondIssuer: clamp, or burn with another authority',
     });
   }
 }
 
 /**
- * A line that was there needs the root that issued it.
+ * A CA that was there needs the one that issued it.
  * @throws ManufacturingFault AUTHORITY_INCOMPLETE, AUTHORITY_INVALID
  */
-export function checkLine(line: Issuer, root: Issuer | undefined, directory: string, stem: string): void {
-  if (root === undefined) {
-    throw new ManufacturingFault('AUTHORITY_INCOMPLETE', 'there is a line intermediate, and its root is missing', {
-      where: join(directory, 'root.pem'),
-      expected: `the root that issued ${stem}.pem`,
-      remedy: 'put root.pem and root.key back',
+export function checkBelow(issuer: Issuer, above: { stem: string; issuer: Issuer | undefined }, directory: string, stem: string): void {
+  if (above.issuer === undefined) {
+    throw new ManufacturingFault('AUTHORITY_INCOMPLETE', 'there is an intermediate, and its issuer is missing', {
+      where: join(directory, `${above.stem}.pem`),
+      expected: `the CA that issued ${stem}.pem`,
+      remedy: `put ${above.stem}.pem and ${above.stem}.key back`,
     });
   }
-  checkIssued(line, root, join(directory, `${stem}.pem`));
+  checkIssued(issuer, above.issuer, join(directory, `${stem}.pem`));
+}
+
+/**
+ * Whether a CA may have so many further CAs below it. Source: RFC 5280, 4.2.1.9.
+ * @throws ManufacturingFault AUTHORITY_INVALID
+ */
+export function checkRoom({ pathLength }: Issuer, below: number, path: string): void {
+  if (pathLength === undefined || pathLength >= below) return;
+  throw new ManufacturingFault('AUTHORITY_INVALID', 'the path length of the CA leaves no room for the intermediates below it', {
+    where: path,
+    seen: pathLength,
+    expected: `at least ${below}`,
+    remedy: 'leave a level out of authority.levels, or move the CA away, and another one is made',
+  });
 }
 
 /**
@@ -177,7 +199,7 @@ export function checkIssued({ certificate }: Issuer, { certificate: issuer }: Is
   if (certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)) return;
   throw new ManufacturingFault(
     'AUTHORITY_INVALID',
-    certificate === issuer ? 'the root is not self-signed' : 'the root beside it did not issue it',
+    certificate === issuer ? 'the root is not self-signed' : 'the CA above it did not issue it',
     {
       where: path,
       seen: certificate.issuer,

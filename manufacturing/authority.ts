@@ -5,7 +5,8 @@ import type { ProvedCertificate } from '@zerotouch/azure-wire/enrolment';
 import { canonicalRegistrationId } from '@zerotouch/azure-wire/ids';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
-import { type AuthorityFolder, checkIssued, checkLine, readIssuer, tokenLabel } from './authority-folder.js';
+import { type AuthorityFolder, checkBelow, checkIssued, checkRoom, type IssuerPlace, readIssuer, tokenLabel } from './authority-folder.js';
+import { type AuthorityLevel, authorityStem, DEFAULT_LEVELS, INDIVIDUAL_LINE } from './authority-levels.js';
 import {
   drawSerialNumber,
   type Issuer,
@@ -26,14 +27,19 @@ import { LINE_DAYS } from './spec-schema.js';
 const ROOT_DAYS = 7300;
 const DAY_MS = 86_400_000;
 
-/** The line that signs devices without an enrolment group. */
-export const INDIVIDUAL_LINE = '';
+/** The CAs above a device, from the one that signs it up to the one that signs itself. */
+export type IssuerChain = readonly [signer: Issuer, ...above: Issuer[]];
 
-/** A root and its line intermediates, ready to sign. */
+/** The CAs of a batch, ready to sign. */
 export interface Authority {
-  root: Issuer;
-  /** Line intermediates by {@link lineName}. */
-  lines: ReadonlyMap<string, Issuer>;
+  /** Above all lines; `undefined` where the batch has none, and every line signs itself. */
+  root: Issuer | undefined;
+  /** Who signs the devices of a line, and who is above, by {@link lineName}. */
+  chains: ReadonlyMap<string, IssuerChain>;
+  /** The CAs that sign themselves: the root, or else a line each. */
+  tops: readonly Issuer[];
+  /** Levels of the chains, from the top down. */
+  levels: readonly AuthorityLevel[];
   /** Files that were made now; empty where everything was there. */
   made: readonly string[];
 }
@@ -44,6 +50,8 @@ export interface AuthorityRequest extends AuthorityFolder {
   batch: string;
   /** The lines wanted, as {@link lineName} gives them. */
   lines: readonly string[];
+  /** {@link DEFAULT_LEVELS} unless given. */
+  levels?: readonly AuthorityLevel[];
   entropy: Entropy;
 }
 
@@ -66,35 +74,59 @@ export function validityFrom(clock: Clock, days: number, within?: X509Certificat
 }
 
 /**
- * The authority of a folder: what is there is checked before anything is written, what is missing is made. Files: `root.pem`, `root.key`;
- * for each line `line-<enrolment group>.pem` and `.key`, for devices without a group `line.pem` and `line.key`. Keys are 0600.
+ * The authority of a folder: what is there is checked before anything is written, what is missing is made, from the top down. Files, `.pem` and
+ * `.key` (0600): `root`; for each line `line-<enrolment group>`, for devices without a group `line`; for each batch `batch-<batch>@<enrolment
+ * group>` and `batch-<batch>`.
  * @throws ManufacturingFault AUTHORITY_INCOMPLETE, AUTHORITY_INVALID, AUTHORITY_EXPIRED, AUTHORITY_TOO_SHORT
  */
 export async function openAuthority(request: AuthorityRequest): Promise<Authority> {
-  const { directory, files } = request;
-  const root = await readIssuer(request, 'root');
-  if (root !== undefined) checkIssued(root, root, join(directory, 'root.pem'));
-  const lines = new Map<string, Issuer | undefined>();
-  for (const name of request.lines) {
-    const line = await readIssuer(request, fileStem(name));
-    if (line !== undefined) checkLine(line, root, directory, fileStem(name));
-    lines.set(name, line);
+  const { directory, files, batch, levels = DEFAULT_LEVELS } = request;
+  const places = (line: string): Place[] =>
+    levels.map((level, depth) => ({ level, stem: authorityStem(level, line, batch), below: levels.length - 1 - depth }));
+  const there = new Map<string, Issuer | undefined>();
+  // Without lines the root is wanted all the same: it vouches for the manifest.
+  for (const line of request.lines.length > 0 ? request.lines : [undefined]) {
+    let above: { stem: string; issuer: Issuer | undefined } | undefined;
+    for (const place of line === undefined ? places(INDIVIDUAL_LINE).filter(({ level }) => level === 'root') : places(line)) {
+      if (!there.has(place.stem)) there.set(place.stem, await readIssuer(request, place));
+      const issuer = there.get(place.stem);
+      if (issuer !== undefined) checkPlaced(issuer, place, above, directory);
+      above = { stem: place.stem, issuer };
+    }
   }
 
   await files.makeFolder(directory, MODE.folder);
   const made: string[] = [];
-  const usedRoot = root ?? (await makeRoot(request, made));
-  const usedLines = new Map<string, Issuer>();
-  for (const [name, line] of lines) usedLines.set(name, line ?? (await makeLine(request, usedRoot, name, made)));
-  return { root: usedRoot, lines: usedLines, made };
+  const chainOf = async (places: readonly Place[]): Promise<Issuer[]> => {
+    const chain: Issuer[] = [];
+    for (const place of places) {
+      const issuer = there.get(place.stem) ?? (await makeIssuer(request, place, chain[0], made));
+      there.set(place.stem, issuer);
+      chain.unshift(issuer);
+    }
+    return chain;
+  };
+  const root = levels.includes('root') ? (await chainOf(places(INDIVIDUAL_LINE).filter(({ level }) => level === 'root')))[0] : undefined;
+  const chains = new Map<string, IssuerChain>();
+  for (const line of request.lines) {
+    const [signer, ...above] = await chainOf(places(line));
+    if (signer !== undefined) chains.set(line, [signer, ...above]);
+  }
+  const tops = new Set([...chains.values()].flatMap((chain) => chain.slice(-1)));
+  return { root, chains, tops: [...tops], levels, made };
 }
 
 /**
- * The root with its proof of possession: a certificate for a verification code, signed by the root's key.
+ * The CAs at the top of an authority, each with its proof of possession: a certificate for a verification code, signed by the CA's key.
  * Source: iot-dps/how-to-verify-certificates.
  */
-export async function proveRoot({ root }: Authority, time: { clock: Clock; entropy: Entropy }): Promise<ProvedCertificate> {
-  return proveWithCode(root, time.entropy.bytes(24).toString('hex').toUpperCase(), time);
+export async function proveTops({ chains }: Authority, time: { clock: Clock; entropy: Entropy }): Promise<ProvedCertificate[]> {
+  const tops = new Map(
+    [...chains.values()].flatMap((chain) => chain.slice(-1).map((top) => [top.certificate.fingerprint256, top] as const)),
+  );
+  const proved: ProvedCertificate[] = [];
+  for (const top of tops.values()) proved.push(await proveWithCode(top, time.entropy.bytes(24).toString('hex').toUpperCase(), time));
+  return proved;
 }
 
 /**
@@ -121,8 +153,33 @@ export async function proveWithCode(
   return { name: name === '' ? 'root' : name, certificate: root.pem, verification: { code, certificate } };
 }
 
-/** A key for a CA: in the token where there is one, else in memory until {@link save} writes it. */
-async function makeAuthorityKey({ token }: AuthorityRequest, stem: string): Promise<{ publicKey: Buffer; key: KeyObject | Signer }> {
+/** Where a CA stands, and how many CAs may stand below it. */
+interface Place extends IssuerPlace {
+  below: number;
+}
+
+/** Days that a CA is good for, where the one above is good for as long. */
+const DAYS: Record<AuthorityLevel, number> = { root: ROOT_DAYS, line: LINE_DAYS, batch: LINE_DAYS };
+
+/** A CA that was there stands where it should: issued by the one above (or itself), with room below. */
+function checkPlaced(
+  issuer: Issuer,
+  { stem, below }: Place,
+  above: { stem: string; issuer: Issuer | undefined } | undefined,
+  directory: string,
+): void {
+  const path = join(directory, `${stem}.pem`);
+  if (above === undefined) checkIssued(issuer, issuer, path);
+  else checkBelow(issuer, above, directory, stem);
+  checkRoom(issuer, below, path);
+}
+
+/** A key for a CA: in its token where there is one, else in memory until {@link save} writes it. */
+async function makeAuthorityKey(
+  { custody }: AuthorityRequest,
+  { level, stem }: Place,
+): Promise<{ publicKey: Buffer; key: KeyObject | Signer }> {
+  const token = custody?.(level).token;
   if (token !== undefined) {
     const { publicKey, signer } = token.findOrMake(tokenLabel(stem));
     return { publicKey, key: signer };
@@ -131,31 +188,24 @@ async function makeAuthorityKey({ token }: AuthorityRequest, stem: string): Prom
   return { publicKey: publicKeyBytes(publicKey), key: privateKey };
 }
 
-async function makeRoot(request: AuthorityRequest, made: string[]): Promise<Issuer> {
+async function makeIssuer(request: AuthorityRequest, place: Place, above: Issuer | undefined, made: string[]): Promise<Issuer> {
   const { batch, clock, entropy } = request;
-  // Two roots of one name would confuse whoever looks an issuer up by its name.
-  const commonName = `${batch} root ${entropy.bytes(4).toString('hex')}`;
+  const { level, below } = place;
+  // Two CAs of one name would confuse whoever looks an issuer up by its name.
+  const commonName = `${batch} ${level} ${entropy.bytes(4).toString('hex')}`;
   const serialNumber = drawSerialNumber(entropy);
-  const { publicKey, key } = await makeAuthorityKey(request, 'root');
-  const validity = validityFrom(clock, ROOT_DAYS);
-  const pem = await selfSign({ commonName, publicKey, serialNumber, validity, authority: {} }, key);
-  return save(request, 'root', pem, key, made);
-}
-
-async function makeLine(request: AuthorityRequest, root: Issuer, name: string, made: string[]): Promise<Issuer> {
-  const { batch, clock, entropy } = request;
-  const commonName = `${batch} line ${entropy.bytes(4).toString('hex')}`;
-  const serialNumber = drawSerialNumber(entropy);
-  const { publicKey, key } = await makeAuthorityKey(request, fileStem(name));
-  const validity = validityFrom(clock, LINE_DAYS, root.certificate);
-  const authority = { pathLength: 0 };
-  const pem = await issueCertificate({ commonName, publicKey, serialNumber, validity, authority }, root);
-  return save(request, fileStem(name), pem, key, made);
+  const { publicKey, key } = await makeAuthorityKey(request, place);
+  const validity = validityFrom(clock, DAYS[level], above?.certificate);
+  // A root is shared by batches of different depths.
+  const authority = level === 'root' ? {} : { pathLength: below };
+  const content = { commonName, publicKey, serialNumber, validity, authority };
+  const pem = above === undefined ? await selfSign(content, key) : await issueCertificate(content, above);
+  return save(request, place, pem, key, made);
 }
 
 async function save(
-  { directory, files, passphrase }: AuthorityRequest,
-  stem: string,
+  { directory, files, custody }: AuthorityRequest,
+  { level, stem }: Place,
   pem: string,
   key: KeyObject | Signer,
   made: string[],
@@ -168,13 +218,9 @@ async function save(
   }
   await writePairDurably(
     files,
-    { path: paths.key, bytes: privateKeyPem(key, passphrase), mode: MODE.secret },
+    { path: paths.key, bytes: privateKeyPem(key, custody?.(level).passphrase), mode: MODE.secret },
     { path: paths.certificate, bytes: pem, mode: MODE.open },
   );
   made.push(paths.key, paths.certificate);
   return issuerOf(pem, key);
-}
-
-function fileStem(line: string): string {
-  return line === INDIVIDUAL_LINE ? 'line' : `line-${line.replaceAll(':', '%3A')}`;
 }

@@ -3,15 +3,21 @@ import { join, resolve } from 'node:path';
 import { ENROLMENT_FILE, type EnrolmentFile, type EnrolmentGroup, type ProvedCertificate } from '@zerotouch/azure-wire/enrolment';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
-import { type Authority, lineName, openAuthority, proveRoot, validityFrom } from './authority.js';
-import { type CredentialSource, drawKeys, type EnrolmentKeys } from './credentials.js';
+import { type Authority, type IssuerChain, lineName, openAuthority, proveTops, validityFrom } from './authority.js';
+import { DEFAULT_LEVELS } from './authority-levels.js';
+import type { Validity } from './certificates.js';
+import { type CertificateSource, type CredentialSource, drawKeys, type EnrolmentKeys } from './credentials.js';
+import { type CustodySecrets, checkSecrets, openCustody } from './custody.js';
 import { readEndorsements } from './endorsement.js';
 import { ManufacturingFault } from './faults.js';
 import { type Files, MODE, writeDurably } from './files.js';
+import { leafDays, leafValidity } from './leaf-validity.js';
 import { type ManifestSigner, openManifestSigner } from './manifest-signer.js';
 import { usable } from './out-folder.js';
-import { type BatchSpec, DEFAULT_LEAF_DAYS, type GroupSpec } from './spec-schema.js';
-import type { Token } from './token.js';
+import type { SpecWarning } from './plan.js';
+import { type CertificateRequests, openRequests } from './requests.js';
+import { enrolledBy } from './spec-authority.js';
+import type { BatchSpec, GroupSpec } from './spec-schema.js';
 
 /** Name of the file from which the keys of individual enrolments are derived; 0600, made where a batch has such. */
 export const INDIVIDUAL_SECRET_FILE = 'individual-keys.secret';
@@ -22,6 +28,8 @@ export interface BatchSources {
   authority: Authority | undefined;
   signer: ManifestSigner;
   certificates: ProvedCertificate[];
+  /** What to think about before burning: leaves that an issuer ends early. */
+  warnings: SpecWarning[];
   /** Each group of the spec with the source of its credentials. */
   sources: ReadonlyMap<GroupSpec, CredentialSource>;
   /** What the keys of individual enrolments are derived from; `undefined` where there are none. Secret. */
@@ -29,14 +37,12 @@ export interface BatchSources {
 }
 
 /** What the sources of a batch are opened with. */
-export interface SourcesRequest {
+export interface SourcesRequest extends CustodySecrets {
   spec: BatchSpec;
   out: string;
   clock: Clock;
   entropy: Entropy;
   files: Files;
-  /** Of the CA keys, or the PIN of their token, where the spec asks for one. Secret. */
-  passphrase?: string | undefined;
 }
 
 /**
@@ -54,21 +60,33 @@ export async function openSources(request: SourcesRequest): Promise<BatchSources
   const earlier = await readEnrolmentHead(files, out);
   const individualSecret = await openIndividualSecret(request);
   const endorsements = await readEndorsements(spec, files);
-  const sourceFor = (group: GroupSpec): CredentialSource => {
+  const requests = await openRequests(spec, files);
+  const warnings: SpecWarning[] = [];
+  const sourceFor = (group: GroupSpec, index: number): CredentialSource => {
     const keys = endorsements.get(group);
-    return keys === undefined ? sourceOf(group, authority, request, keysIn(earlier, group)) : { kind: 'endorsement-keys', keys };
+    if (keys !== undefined) return { kind: 'endorsement-keys', keys };
+    const chain = group.attestation === 'x509' ? authority?.chains.get(lineName(group.enrolmentGroup)) : undefined;
+    if (authority === undefined || chain === undefined)
+      return group.enrolment === 'individual'
+        ? { kind: 'own-keys' }
+        : { kind: 'group-keys', keys: keysIn(earlier, group) ?? drawKeys(entropy) };
+    const { validity, warning } = leafValidity(group, index, chain, clock);
+    if (warning !== undefined) warnings.push(warning);
+    return certificateSource(group, authority, chain, validity, requests.get(group));
   };
-  const sources = new Map(spec.groups.map((group) => [group, sourceFor(group)]));
-  const certificates = earlier?.certificates ?? (authority === undefined ? [] : [await proveRoot(authority, request)]);
-  return { authority, signer, certificates, sources, individualSecret };
+  const sources = new Map(spec.groups.map((group, index) => [group, sourceFor(group, index)]));
+  const certificates = earlier?.certificates ?? (authority === undefined ? [] : await proveTops(authority, request));
+  return { authority, signer, certificates, sources, individualSecret, warnings };
 }
 
 /**
  * Checks the authority and what else the spec takes identities from, and writes nothing.
- * @throws ManufacturingFault AUTHORITY_*; InputFault ENDORSEMENT_INVALID
+ * @throws ManufacturingFault AUTHORITY_*; InputFault ENDORSEMENT_INVALID, CSR_*, MAC_INVALID
  */
 export async function checkAuthority(request: SourcesRequest): Promise<void> {
+  checkSecrets(request.spec.authority, request);
   await readEndorsements(request.spec, request.files);
+  await openRequests(request.spec, request.files, { check: true });
   const enough = new Error('checked');
   const files: Files = {
     ...request.files,
@@ -82,10 +100,14 @@ export async function checkAuthority(request: SourcesRequest): Promise<void> {
 
 /** What tells sources apart and gives nothing of them away: stations whose own differ must not burn the same batch. */
 export function fingerprintsOf({ authority, sources, individualSecret }: BatchSources): Record<string, string> {
-  const prints: Record<string, string> = authority === undefined ? {} : { root: authority.root.certificate.fingerprint256 };
+  const prints: Record<string, string> = authority?.root === undefined ? {} : { root: authority.root.certificate.fingerprint256 };
   for (const [group, source] of sources) {
     const name = `group ${group.enrolmentGroup ?? ''}`.trim();
     if (source.kind === 'line') prints[name] = source.line.certificate.fingerprint256;
+    // Neither the root nor the signer: a line above the CA of a batch.
+    const [, ...above] = (source.kind === 'line' ? authority?.chains.get(lineName(group.enrolmentGroup)) : undefined) ?? [];
+    for (const issuer of above)
+      if (issuer !== authority?.root) prints[`line ${group.enrolmentGroup ?? ''}`.trim()] = issuer.certificate.fingerprint256;
     if (source.kind === 'group-keys') prints[name] = fingerprint(source.keys.primary, source.keys.secondary);
   }
   if (individualSecret !== undefined) prints.individual = fingerprint(individualSecret);
@@ -110,36 +132,42 @@ export function authorityFolder({ authority }: BatchSpec, out: string): string {
   return authority === undefined ? join(out, 'ca') : resolve(authority.directory);
 }
 
-async function openAuthorityOf({ spec, out, clock, entropy, files, passphrase }: SourcesRequest): Promise<Authority | undefined> {
+async function openAuthorityOf(request: SourcesRequest): Promise<Authority | undefined> {
+  const { spec, out, clock, entropy, files } = request;
   const certified = spec.groups.filter((group) => group.attestation === 'x509');
   if (certified.length === 0) return undefined;
-  const until = validityFrom(clock, Math.max(...certified.map(leafDays))).notAfter;
+  const strict = certified.filter(({ validity }) => validity?.beyondIssuer === 'refuse');
+  const until = strict.length === 0 ? undefined : validityFrom(clock, Math.max(...strict.map(leafDays))).notAfter;
   const lines = [...new Set(certified.map((group) => lineName(group.enrolmentGroup)))];
   const directory = authorityFolder(spec, out);
-  const token = await tokenOf(spec, passphrase);
-  const secret = token === undefined ? { passphrase } : { token };
-  return usable(directory, () => openAuthority({ directory, batch: spec.batch, lines, until, clock, entropy, files, ...secret }));
+  const custody = await openCustody(spec.authority, request);
+  const { levels = DEFAULT_LEVELS } = spec.authority ?? {};
+  return usable(directory, () => openAuthority({ directory, batch: spec.batch, lines, levels, until, clock, entropy, files, custody }));
 }
 
-function sourceOf(
+function certificateSource(
   group: GroupSpec,
-  authority: Authority | undefined,
-  { clock, entropy }: SourcesRequest,
-  earlier: EnrolmentKeys | undefined,
-): CredentialSource {
-  const line = group.attestation === 'x509' ? authority?.lines.get(lineName(group.enrolmentGroup)) : undefined;
-  if (authority !== undefined && line !== undefined) {
-    const validity = validityFrom(clock, leafDays(group), line.certificate);
-    return { kind: 'line', line, rootPem: authority.root.pem, validity, ...(group.key === undefined ? {} : { key: group.key }) };
-  }
-  return group.enrolment === 'individual' ? { kind: 'own-keys' } : { kind: 'group-keys', keys: earlier ?? drawKeys(entropy) };
-}
-
-/** Loaded only where it is used: it stands on a native package that most do without. */
-async function tokenOf({ authority }: BatchSpec, pin = ''): Promise<Token | undefined> {
-  if (authority?.token === undefined) return undefined;
-  const { openToken } = await import('./token.js');
-  return openToken({ ...authority.token, pin });
+  { levels }: Authority,
+  chain: IssuerChain,
+  validity: Validity,
+  requests: CertificateRequests | undefined,
+): CertificateSource {
+  const [line] = chain;
+  const top = chain.at(-1) ?? line;
+  const enrolled = chain[levels.length - 1 - levels.indexOf(enrolledBy(group, levels))] ?? line;
+  return {
+    kind: 'line',
+    line,
+    chainPem: chain
+      .slice(0, -1)
+      .map(({ pem }) => pem)
+      .join(''),
+    rootPem: top.pem,
+    validity,
+    enrolled,
+    ...(group.key === undefined ? {} : { key: group.key }),
+    ...(requests === undefined ? {} : { requests }),
+  };
 }
 
 /** All of enrolments.json but the individual enrolments, which may be many. */
@@ -183,8 +211,4 @@ function fingerprint(...secrets: Buffer[]): string {
   const hash = createHash('sha256').update('zerotouch batch secret');
   for (const secret of secrets) hash.update(secret);
   return hash.digest('hex');
-}
-
-function leafDays(group: GroupSpec): number {
-  return group.validity?.days ?? DEFAULT_LEAF_DAYS;
 }

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -12,12 +11,13 @@ import { type Documents, writeEnrolments, writeManifest } from './documents.js';
 import { ManufacturingFault } from './faults.js';
 import { type Files, systemFiles } from './files.js';
 import { openFlash } from './flash.js';
-import { InputFault } from './input-faults.js';
-import { type Author, LEDGER_FILE, type Ledger, openLedger, type PlannedRow } from './ledger/ledger.js';
+import { type Author, LEDGER_FILE, type Ledger, openLedger } from './ledger/ledger.js';
 import { type Processes, systemProcesses } from './ledger/sessions.js';
 import type { StationBook } from './ledger/station-book.js';
-import { prepareOut, refuseOccupied, refuseUnknown, usable } from './out-folder.js';
-import { type BatchPlan, devicesIn, planBatch, type SpecWarning } from './plan.js';
+import { readMacs } from './mac.js';
+import { prepareOut, refuseOccupied, usable } from './out-folder.js';
+import { type BatchPlan, planBatch, type SpecWarning } from './plan.js';
+import { recordPlan } from './record-plan.js';
 import type { BatchSpec, GroupSpec } from './spec-schema.js';
 import { imageProblem, type Station } from './station.js';
 import { runWorkers, type WorkerOutcome } from './workers.js';
@@ -47,7 +47,9 @@ export interface BurnOptions {
   /** Where devices are recorded; without it, `ledger.db` in the folder of the batch. */
   ledger?: Ledger;
   /** Passphrase of the CA keys (`authority.passphrase` in the spec), or the PIN of their token (`authority.token.pin`). Secret. */
-  passphrase?: string;
+  passphrase?: string | undefined;
+  /** All secrets that the spec refers to, by their references (`env:LINE_PIN`): for levels whose keys are kept apart. */
+  secrets?: Readonly<Record<string, string>> | undefined;
   /** Goes on with a batch that was begun, here or beside other stations; begins it where nobody did. */
   resume?: boolean;
   /**
@@ -95,13 +97,15 @@ export async function burnBatch(spec: BatchSpec, options: BurnOptions): Promise<
   const plan = planBatch(spec);
   if (!resume) await refuseOccupied(files, out);
   const flash = await openFlash(spec, files);
-  const request = { spec, out, clock, entropy, files, passphrase: passphraseFor(spec, options) };
+  const { passphrase, secrets } = options;
+  const request = { spec, out, clock, entropy, files, passphrase, secrets };
   await checkAuthority(request);
+  const macs = await readMacs(spec, files);
   await prepareOut(files, out);
   const ledger = options.ledger ?? (await usable(out, () => openLedger(`sqlite:${join(out, LEDGER_FILE)}`, { clock, files })));
   try {
     const session = entropy.bytes(SESSION_BYTES).toString('hex');
-    await planIn(ledger, plan, session, request, resume);
+    await recordPlan(ledger, plan, session, request, resume, macs);
     onProgress({ kind: 'planned', devices: plan.total });
     for (const warning of plan.warnings) onProgress({ kind: 'warning', warning });
     const { author = { station: hostname() }, processes = systemProcesses } = options;
@@ -109,10 +113,10 @@ export async function burnBatch(spec: BatchSpec, options: BurnOptions): Promise<
     await book.open();
     try {
       const sources = await prepare(book, ledger, request);
-      const made = sources.authority === undefined ? [] : sources.authority.made;
-      if (sources.authority !== undefined) {
-        onProgress({ kind: 'authority', root: commonName(sources.authority.root.certificate) ?? '', made });
-      }
+      const { authority } = sources;
+      for (const top of authority?.tops ?? [])
+        onProgress({ kind: 'authority', root: commonName(top.certificate) ?? '', made: authority?.made ?? [] });
+      for (const warning of sources.warnings) onProgress({ kind: 'warning', warning });
       const { idScope, endpoint } = spec;
       const { individualSecret } = sources;
       const station = { out, idScope, endpoint, files, entropy, flash, individualSecret, held: () => book.held };
@@ -129,65 +133,7 @@ export async function burnBatch(spec: BatchSpec, options: BurnOptions): Promise<
   }
 }
 
-/** Records the batch with all of its devices, or makes sure that it is recorded as this spec has it. */
-async function planIn(
-  ledger: Ledger,
-  { spec, total }: BatchPlan,
-  session: string,
-  request: SourcesRequest,
-  resume: boolean,
-): Promise<void> {
-  const { batch } = spec;
-  const { authority: _authority, partitions: _partitions, app: _app, bootloader: _bootloader, ...alike } = spec;
-  const text = JSON.stringify(alike);
-  const specDigest = createHash('sha256').update(text).digest('hex');
-  if ((await ledger.batch(batch)) === undefined) await refuseUnknown(request.files, request.out);
-  const planned = await ledger.plan({ batch, specDigest, spec: text, devices: total }, () => rowsOf(spec), session);
-  if (planned === 'planned') return;
-  if (!resume) {
-    throw new ManufacturingFault('OUT_OCCUPIED', 'the ledger already has a batch of this name', {
-      where: ledger.where,
-      seen: batch,
-      expected: 'a new batch',
-      remedy: 'name the batch differently; --resume goes on with the one that was begun',
-    });
-  }
-  const known = await ledger.batch(batch);
-  if (known?.specDigest === specDigest) return;
-  throw new ManufacturingFault('BATCH_DIFFERS', 'the batch was begun with another spec', {
-    where: ledger.where,
-    seen: `${batch}, ${known?.devices} devices`,
-    expected: 'the spec it was begun with',
-    remedy: 'put the spec back as it was, and plan further devices as a batch of their own',
-  });
-}
-
-function* rowsOf(spec: BatchSpec): Generator<PlannedRow> {
-  let position = 0;
-  for (const { registrationId, serial, group } of devicesIn(spec)) {
-    const { attestation, enrolment, enrolmentGroup } = group;
-    yield {
-      position: position++,
-      registrationId,
-      serial,
-      attestation,
-      enrolment,
-      ...(enrolmentGroup === undefined ? {} : { enrolmentGroup }),
-    };
-  }
-}
-
 /** Opens the sources; of several stations one makes them, and the others find them made. */
-function passphraseFor({ authority }: BatchSpec, { passphrase }: BurnOptions): string | undefined {
-  const [where, reference] =
-    authority?.token === undefined ? ['authority.passphrase', authority?.passphrase] : ['authority.token.pin', authority.token.pin];
-  if (reference === undefined || passphrase !== undefined) return passphrase;
-  throw new InputFault('PASSPHRASE', 'the spec wants a secret for the CA keys, and none was given', {
-    where,
-    expected: `what ${reference} holds`,
-  });
-}
-
 async function prepare(book: StationBook, ledger: Ledger, request: SourcesRequest): Promise<BatchSources> {
   const { spec, out, clock, files } = request;
   for (;;) {
@@ -243,9 +189,9 @@ async function burnAll(burning: Burning): Promise<Omit<BurnSummary, 'seconds' | 
     if (failed) onProgress({ kind: 'failed', reason: end.reason, ...progress });
     else onProgress({ kind: 'burnt', attestation, image: end.image, ...progress });
   };
-  const { workers = 1, signal, clock, passphrase } = options;
+  const { workers = 1, signal, clock, passphrase, secrets } = options;
   if (workers > 1) {
-    const order = { spec, out: station.out, address: ledger.address, author, ...(passphrase === undefined ? {} : { passphrase }) };
+    const order = { spec, out: station.out, address: ledger.address, author, passphrase, secrets };
     await runWorkers(order, { workers, signal, onOutcome });
   } else {
     await runLine({

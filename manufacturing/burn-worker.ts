@@ -10,7 +10,7 @@ import { openLedger } from './ledger/ledger.js';
 import { systemProcesses } from './ledger/sessions.js';
 import type { WorkerOrder, WorkerOutcome } from './workers.js';
 
-const { spec, out, address, author, passphrase } = workerData as WorkerOrder;
+const { spec, out, address, author, passphrase, secrets } = workerData as WorkerOrder;
 const stop = new AbortController();
 parentPort?.once('message', () => stop.abort());
 
@@ -20,7 +20,7 @@ try {
   const book = ledger.station({ batch: spec.batch, session, author, processes: systemProcesses });
   await book.open();
   try {
-    const base = { spec, out, clock: systemClock, entropy: systemEntropy, files: systemFiles, passphrase };
+    const base = { spec, out, clock: systemClock, entropy: systemEntropy, files: systemFiles, passphrase, secrets };
     const { sources, individualSecret } = await openSources(base);
     const { idScope, endpoint } = spec;
     const flash = await openFlash(spec, systemFiles);

@@ -41,6 +41,8 @@ export interface Issuer {
   name: Name;
   /** Its subject key identifier, hexadecimal. */
   keyId: string;
+  /** How many CAs may stand below it; `undefined`: any number. */
+  pathLength: number | undefined;
   signer: Signer;
 }
 
@@ -130,6 +132,7 @@ export async function issuerOf(pem: string, key: KeyObject | Signer): Promise<Is
     pem,
     name: parsed.subjectName,
     keyId: own.keyId,
+    pathLength: parsed.getExtension(BasicConstraintsExtension)?.pathLength,
     signer: 'sign' in key ? key : signerOf(key),
   };
 }

@@ -1,4 +1,4 @@
-import type { X509Certificate } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { deriveDeviceKey, KEY_BYTES } from '@zerotouch/azure-wire/keys';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import { drawSerialNumber, type Issuer, type KeyKind, type Validity } from './certificates.js';
@@ -6,6 +6,7 @@ import { makeDeviceKey } from './device-key.js';
 import type { EndorsementKeys } from './endorsement.js';
 import { InputFault } from './input-faults.js';
 import type { PlannedDevice } from './plan.js';
+import type { CertificateRequests } from './requests.js';
 import { stampLeaf } from './stamp.js';
 
 /** The two keys of an enrolment, 64 bytes each. Secret. */
@@ -17,14 +18,14 @@ export interface EnrolmentKeys {
 /** A certificate and its key. */
 export interface X509Credentials {
   kind: 'x509';
-  /** Parsed when it is first asked for. */
-  readonly leaf: X509Certificate;
+  /** The leaf as the ledger knows it; see `IdentityRecord`. */
+  leaf: { certificateSerial: string; thumbprint: string; notAfter: string /** Base64. */; publicKey: string };
   /** The leaf alone, PEM. */
   leafPem: string;
-  /** Leaf, then line, PEM. */
+  /** Leaf, then the CAs above it up to the highest but one: what a device sends. PEM. */
   chainPem: string;
-  /** PKCS #8, PEM. Secret. */
-  privateKeyPem: string;
+  /** PKCS #8, PEM; `undefined` where the key was made, and stays, elsewhere. Secret. */
+  privateKeyPem: string | undefined;
 }
 
 /** A key derived from that of a group. */
@@ -50,10 +51,27 @@ export interface TpmCredentials {
 /** What a device proves itself with. */
 export type Credentials = X509Credentials | DerivedKey | OwnKeys | TpmCredentials;
 
+/** What certifies the devices of a group. */
+export interface CertificateSource {
+  kind: 'line';
+  /** Who signs. */
+  line: Issuer;
+  /** What a device sends after its leaf; the signer alone unless given. PEM. */
+  chainPem?: string;
+  /** The highest CA, which the image carries too. PEM. */
+  rootPem: string;
+  validity: Validity;
+  /** P-256 unless given. */
+  key?: KeyKind;
+  /** Where the keys are made elsewhere. */
+  requests?: CertificateRequests;
+  /** The CA that the enrolment group is for; the signer unless given. */
+  enrolled?: Issuer;
+}
+
 /** What the devices of a group get their credentials from. */
 export type CredentialSource =
-  /** `rootPem`: the root above the line, which the image carries too. */
-  | { kind: 'line'; line: Issuer; rootPem: string; validity: Validity /** P-256 unless given. */; key?: KeyKind }
+  | CertificateSource
   | { kind: 'group-keys'; keys: EnrolmentKeys }
   | { kind: 'own-keys' }
   | { kind: 'endorsement-keys'; keys: EndorsementKeys };
@@ -83,16 +101,22 @@ export async function makeCredentials({ registrationId }: PlannedDevice, source:
     }
     case 'line': {
       const serialNumber = drawSerialNumber(entropy);
-      const { line, validity, key } = source;
-      const { publicKey, privateKeyPem } = await makeDeviceKey(key);
-      const leaf = await stampLeaf({ registrationId, publicKey, issuer: line, validity, serialNumber });
+      const { line, validity, key, chainPem = line.pem, requests } = source;
+      const { publicKey, privateKeyPem } =
+        requests === undefined
+          ? await makeDeviceKey(key)
+          : { publicKey: await requests.publicKeyOf(registrationId), privateKeyPem: undefined };
+      const { der, pem } = await stampLeaf({ registrationId, publicKey, issuer: line, validity, serialNumber });
       return {
         kind: 'x509',
-        get leaf() {
-          return leaf.certificate;
+        leaf: {
+          certificateSerial: serialNumber.toString('hex').toUpperCase(),
+          thumbprint: hash('sha256', der).toUpperCase(),
+          notAfter: validity.notAfter.toISOString(),
+          publicKey: publicKey.toString('base64'),
         },
-        leafPem: leaf.pem,
-        chainPem: leaf.pem + line.pem,
+        leafPem: pem,
+        chainPem: pem + chainPem,
         privateKeyPem,
       };
     }

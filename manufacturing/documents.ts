@@ -6,6 +6,7 @@ import { drawKeys } from './credentials.js';
 import { enrolIndividually, enrolmentFile } from './enrol.js';
 import { type Files, MODE, writePartsDurably } from './files.js';
 import type { DeviceRecord, DeviceState, Ledger } from './ledger/ledger.js';
+import { macText } from './mac.js';
 import { MANIFEST_FILE, type ManifestDevice, manifestHead } from './manifest.js';
 import { manifestLines } from './manifest-write.js';
 import { imageName, usable } from './out-folder.js';
@@ -23,7 +24,7 @@ export interface Documents {
 }
 
 /** States of devices that have an image and an enrolment. */
-const BURNT: readonly DeviceState[] = ['burnt', 'verified', 'shipped', 'returned'];
+const BURNT: readonly DeviceState[] = ['burnt', 'verified', 'shipped', 'quarantined', 'returned'];
 
 /**
  * Writes `enrolments.json` (0600) from the ledger: the individual enrolments of what is burnt, a line each. Without a ledger, those of none.
@@ -70,17 +71,19 @@ export async function writeManifest({ spec, out, sources, ledger, clock, files }
 }
 
 /** What the manifest says of a device that is burnt. */
-export function manifestEntry(spec: BatchSpec, { position, registrationId, serial, identity }: DeviceRecord): ManifestDevice {
-  const { attestation, enrolment, enrolmentGroup } = groupAt(spec, position);
+export function manifestEntry(spec: BatchSpec, { position, registrationId, serial, mac, identity }: DeviceRecord): ManifestDevice {
+  const { attestation, enrolment, enrolmentGroup, certificateRequests } = groupAt(spec, position);
   const { certificateSerial, thumbprint, notAfter, partitions = {} } = identity ?? {};
   const certified = certificateSerial !== undefined && thumbprint !== undefined && notAfter !== undefined;
   return {
     registrationId,
     serial,
+    ...(mac === undefined ? {} : { mac: macText(Number.parseInt(mac, 16)) }),
     attestation,
     enrolment,
     ...(enrolmentGroup === undefined ? {} : { enrolmentGroup }),
     image: imageName(registrationId),
+    ...(certificateRequests === undefined ? {} : { key: 'elsewhere' as const }),
     ...(certified ? { certificate: { serialNumber: certificateSerial, thumbprint, notAfter } } : {}),
     partitions,
   };

@@ -6,7 +6,7 @@ import type {
   InitialTwin,
   ProvedCertificate,
 } from '@zerotouch/azure-wire/enrolment';
-import type { CredentialSource, EnrolmentKeys, OwnKeys, TpmCredentials, X509Credentials } from './credentials.js';
+import type { CertificateSource, CredentialSource, EnrolmentKeys, OwnKeys, TpmCredentials, X509Credentials } from './credentials.js';
 import type { PlannedDevice } from './plan.js';
 import type { BatchSpec, GroupSpec } from './spec-schema.js';
 
@@ -20,7 +20,7 @@ export interface Enrolled {
 
 /** The enrolments of a batch in Azure's spelling. Secret where there are symmetric keys. */
 export function enrolmentFile({ batch, idScope }: BatchSpec, { certificates, sources, individuals }: Enrolled): EnrolmentFile {
-  const enrollmentGroups = [...sources].flatMap(([group, source]) => enrolGroup(group, source));
+  const enrollmentGroups = [...sources].flatMap(([group, source]) => enrolGroup(group, source, certificates));
   return { version: 1, batch, idScope, certificates, enrollmentGroups, enrollments: individuals };
 }
 
@@ -43,14 +43,17 @@ function attestationOf(credentials: Pick<X509Credentials, 'kind' | 'leafPem'> | 
   }
 }
 
-function enrolGroup(group: GroupSpec, source: CredentialSource): EnrolmentGroup[] {
+function enrolGroup(group: GroupSpec, source: CredentialSource, certificates: readonly ProvedCertificate[]): EnrolmentGroup[] {
   if (group.enrolmentGroup === undefined || source.kind === 'own-keys' || source.kind === 'endorsement-keys') return [];
-  const attestation = source.kind === 'group-keys' ? symmetricKey(source.keys) : signedBy(source.line.pem);
+  const attestation = source.kind === 'group-keys' ? symmetricKey(source.keys) : signedBy(source, certificates);
   return [{ enrollmentGroupId: group.enrolmentGroup, attestation, ...policyOf(group) }];
 }
 
-function signedBy(certificate: string): AttestationMechanism {
-  return { type: 'x509', x509: { signingCertificates: { primary: { certificate } } } };
+/** DPS holds an intermediate in the group itself; a CA that is uploaded and proved by itself is named. */
+function signedBy({ line, enrolled = line, rootPem }: CertificateSource, certificates: readonly ProvedCertificate[]): AttestationMechanism {
+  const proved = enrolled.pem === rootPem ? certificates.find(({ certificate }) => certificate === rootPem) : undefined;
+  if (proved !== undefined) return { type: 'x509', x509: { caReferences: { primary: proved.name } } };
+  return { type: 'x509', x509: { signingCertificates: { primary: { certificate: enrolled.pem } } } };
 }
 
 function symmetricKey({ primary, secondary }: EnrolmentKeys): AttestationMechanism {

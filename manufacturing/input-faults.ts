@@ -4,7 +4,7 @@ import { Fault } from '@zerotouch/foundation/fault';
  * Codes of {@link InputFault}.
  *
  * `PARTITIONS_INVALID` a partition CSV; `FLASH_INPUT` a file for the flash, or a layout without room for what goes into it; `CHIP_UNFIT` a
- * chip that cannot do what the spec asks; `CSR_*` certificate requests; `ENDORSEMENT_INVALID` endorsement keys of TPMs; `TOKEN_*` a PKCS#11
+ * chip that cannot do what the spec asks; `CSR_*` certificate requests; `MAC_INVALID` MAC addresses; `ENDORSEMENT_INVALID` endorsement keys of TPMs; `TOKEN_*` a PKCS#11
  * token; `PASSPHRASE` of a CA key; `PROOF_CODE` a verification code.
  */
 export type InputFaultCode =
@@ -13,6 +13,7 @@ export type InputFaultCode =
   | 'CHIP_UNFIT'
   | 'CSR_INVALID'
   | 'CSR_MISSING'
+  | 'MAC_INVALID'
   | 'ENDORSEMENT_INVALID'
   | 'TOKEN_MODULE'
   | 'TOKEN_REFUSED'

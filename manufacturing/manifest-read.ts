@@ -45,13 +45,15 @@ const recordSchema = z.discriminatedUnion('type', [
     endpoint: z.string(),
     tool: z.string(),
     madeAt: z.string(),
-    authority: z.object({ root: certificate, lines: z.array(certificate) }).optional(),
+    authority: z.object({ root: certificate.optional(), lines: z.array(certificate), batches: z.array(certificate).optional() }).optional(),
   }),
   z.looseObject({
     ...link,
     type: z.literal('device'),
     registrationId: z.string(),
     serial: z.string(),
+    mac: z.string().optional(),
+    key: z.literal('elsewhere').optional(),
     attestation: z.string(),
     enrolment: z.enum(['group', 'individual']),
     enrolmentGroup: z.string().optional(),
@@ -151,7 +153,8 @@ class Chain {
   }
 
   async #verified(jws: string): Promise<unknown> {
-    if (this.#signer === undefined) return undefined;
+    // Bits that base64url leaves unused are part of no signature.
+    if (this.#signer === undefined || !jws.split('.').every(isCanonical)) return undefined;
     try {
       const { payload } = await compactVerify(jws, this.#signer.publicKey, { algorithms: ['ES256'] });
       return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload));
@@ -168,6 +171,10 @@ function jwsOf(text: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+function isCanonical(part: string): boolean {
+  return Buffer.from(part, 'base64url').toString('base64url') === part;
 }
 
 function signerIn(jws: string): X509Certificate | undefined {

@@ -15,7 +15,13 @@ export interface ManifestHead {
   /** ISO 8601, UTC. */
   madeAt: string;
   /** Absent where no device has a certificate. */
-  authority?: { root: ManifestCertificate; lines: ManifestCertificate[] };
+  authority?: {
+    /** Absent where each line signs itself. */
+    root?: ManifestCertificate;
+    lines: ManifestCertificate[];
+    /** Intermediates of the batch below its lines, where there are any. */
+    batches?: ManifestCertificate[];
+  };
 }
 
 /** What every entry has: its place, and the SHA-256 (base64url) of the signed entry before it. */

@@ -1,5 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
 import type { Authority } from './authority.js';
+import type { AuthorityLevel } from './authority-levels.js';
 import type { ManifestHead } from './manifest-record.js';
 import type { PlannedDevice } from './plan.js';
 import type { PartitionHashes } from './read-back.js';
@@ -23,11 +24,15 @@ export interface ManifestCertificate {
 export interface ManifestDevice {
   registrationId: string;
   serial: string;
+  /** Lower case, a colon between bytes. */
+  mac?: string;
   attestation: GroupSpec['attestation'];
   enrolment: 'group' | 'individual';
   enrolmentGroup?: string;
   /** The image, relative to the manifest. */
   image: string;
+  /** Where the key of the certificate is, if not in the image. */
+  key?: 'elsewhere';
   certificate?: ManifestCertificate;
   /** SHA-256 of each read-only partition, lower-case hexadecimal: what a device writes later does not change it. */
   partitions: PartitionHashes;
@@ -46,8 +51,20 @@ export function manifestHead({ spec, authority, madeAt }: ManifestParts): Manife
   const { batch, idScope, endpoint } = spec;
   const base = { version: 2, batch, idScope, endpoint, tool: `zerotouch ${VERSION}`, madeAt: new Date(madeAt).toISOString() } as const;
   if (authority === undefined) return base;
-  const lines = [...authority.lines.values()].map((line) => manifestCertificate(line.certificate));
-  return { ...base, authority: { root: manifestCertificate(authority.root.certificate), lines } };
+  const { root, chains, levels } = authority;
+  const at = (level: AuthorityLevel): ManifestCertificate[] => {
+    const depth = levels.indexOf(level);
+    const found = [...chains.values()].flatMap((chain) => chain[chain.length - 1 - depth] ?? []);
+    return found.map(({ certificate }) => manifestCertificate(certificate));
+  };
+  return {
+    ...base,
+    authority: {
+      ...(root === undefined ? {} : { root: manifestCertificate(root.certificate) }),
+      lines: levels.includes('line') ? at('line') : [],
+      ...(levels.includes('batch') ? { batches: at('batch') } : {}),
+    },
+  };
 }
 
 /** The entry of one device. */

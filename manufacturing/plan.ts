@@ -1,17 +1,15 @@
 import { COMMON_NAME_MAX, canonicalRegistrationId, REGISTRATION_ID_MAX, registrationIdProblem } from '@zerotouch/azure-wire/ids';
 import { fieldName, SpecFault, type SpecProblem } from './faults.js';
-import { BATCH_DEVICES_MAX, type BatchSpec, type GroupSpec } from './spec-schema.js';
+import { macProblems } from './mac.js';
+import { deviceOf, devicesIn, devicesOf, type PlannedDevice } from './planned-devices.js';
 
-/** A device to be burnt: its names, and the group whose rules it follows. */
-export interface PlannedDevice {
-  registrationId: string;
-  serial: string;
-  group: GroupSpec;
-}
+export { devicesIn, groupAt, type PlannedDevice } from './planned-devices.js';
+
+import { BATCH_DEVICES_MAX, type BatchSpec, type GroupSpec } from './spec-schema.js';
 
 /** Something that works here and is known to hurt later. */
 export interface SpecWarning {
-  code: 'UPPER_CASE_ID' | 'SHORT_VALIDITY';
+  code: 'UPPER_CASE_ID' | 'SHORT_VALIDITY' | 'LEAF_CLAMPED' | 'LEAF_OUTLIVES_ISSUER';
   /** The field: `groups[0].registrationId`. */
   where: string;
   /** One line: what, and why it matters. */
@@ -50,21 +48,6 @@ export function planBatch(spec: BatchSpec): BatchPlan {
   };
 }
 
-/** The devices of a batch in its order, one at a time. */
-export function* devicesIn(spec: BatchSpec): Generator<PlannedDevice> {
-  for (const group of spec.groups) yield* devicesOf(group);
-}
-
-/** The group of the device at a position, counted from 0 in the order of the batch. */
-export function groupAt(spec: BatchSpec, position: number): GroupSpec {
-  let before = 0;
-  for (const group of spec.groups) {
-    before += group.serial.count;
-    if (position < before) return group;
-  }
-  throw new RangeError(`the batch has ${before} devices, and none at ${position}`);
-}
-
 function totalOf(spec: BatchSpec): number {
   return spec.groups.reduce((sum, group) => sum + group.serial.count, 0);
 }
@@ -74,21 +57,11 @@ export function planProblems(spec: BatchSpec): SpecProblem[] {
   const problems = spec.groups.flatMap((group, index) => [...groupProblems(group, index), ...serialProblems(group, index)]);
   if (problems.length > 0) return problems;
   const total = totalOf(spec);
-  if (total <= BATCH_DEVICES_MAX) return duplicates(spec);
+  if (total <= BATCH_DEVICES_MAX) return [...duplicates(spec), ...macProblems(spec)];
   const expected = `at most ${BATCH_DEVICES_MAX} devices`;
   return [
     { path: ['groups'], summary: 'the batch is too large', seen: total, expected, remedy: 'split it into batches that share an authority' },
   ];
-}
-
-function* devicesOf(group: GroupSpec): Generator<PlannedDevice> {
-  const { start, count } = group.serial;
-  for (let number = start; number < start + count; number++) yield deviceOf(group, number);
-}
-
-function deviceOf(group: GroupSpec, number: number): PlannedDevice {
-  const serial = group.serial.prefix + String(number).padStart(group.serial.digits, '0');
-  return { registrationId: group.registrationId.replaceAll('{serial}', serial), serial, group };
 }
 
 function groupProblems(group: GroupSpec, index: number): SpecProblem[] {

@@ -1,104 +1,12 @@
 import { GLOBAL_DPS_HOST, isIdScope, LOCAL_ID_SCOPE } from '@zerotouch/azure-wire/ids';
 import { type ChipName, chipNames, chips, DEFAULT_CHIP } from '@zerotouch/flash-image/chip';
 import { z } from 'zod';
-import { keyKinds } from './key-kinds.js';
+import { DEFAULT_LEVELS } from './authority-levels.js';
+import { authoritySpec, enrolledBy } from './spec-authority.js';
+import { groupSpec, hostName } from './spec-group.js';
 
-/** Days a device certificate is good for unless the spec says otherwise: ten years. */
-export const DEFAULT_LEAF_DAYS = 3650;
-
-/** Days a line intermediate is good for, where its root is good for as long. */
-export const LINE_DAYS = 5475;
-
-/** Most devices of one batch: what burns in flat memory, and what a folder of images can still be worked with. */
-export const BATCH_DEVICES_MAX = 1_000_000;
-
-const HOST = /^(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*$/;
-// Source: iot-hub-devguide-device-twins, "keys ... can't contain control characters, '.', '$' or space".
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it refuses
-const TWIN_KEY = /^[^\u0000-\u001f\u007f-\u009f.$ ]{1,1024}$/;
-
-const host = z.string().regex(HOST, 'a host name without scheme or port');
-
-const jsonObject = z.record(z.string(), z.json()).refine((section) => keysOf(section).every((key) => TWIN_KEY.test(key)), {
-  error: 'twin keys without ".", "$", spaces and control characters, at most 1024 characters long',
-});
-
-const serial = z
-  .strictObject({
-    start: z.int().min(0).max(999_999_999_999).default(1).describe('Number of the first device.'),
-    count: z.int().min(1).max(BATCH_DEVICES_MAX).describe('How many devices.'),
-    digits: z.int().min(1).max(12).default(6).describe('Every number is written with so many digits, zeros in front.'),
-    prefix: z
-      .string()
-      .regex(/^[A-Za-z0-9\-._:]{0,32}$/, 'at most 32 letters, digits and - . _ :')
-      .default('')
-      .describe('Text in front of the number; part of the serial.'),
-  })
-  .describe('The serial numbers of the devices: a prefix and a running number.');
-
-const initialTwin = z
-  .strictObject({
-    tags: jsonObject.optional().describe('Tags: for the operator, never seen by the device.'),
-    desired: jsonObject.optional().describe('Desired properties: the first configuration the device applies.'),
-  })
-  .describe('What the twin of each device starts with.');
-
-const group = z
-  .strictObject({
-    enrolment: z
-      .enum(['group', 'individual'])
-      .default('group')
-      .describe('group: one enrolment for all devices. individual: an enrolment of its own for each device.'),
-    enrolmentGroup: z
-      .string()
-      .optional()
-      .describe('Id of the enrolment group at DPS; needed where enrolment is "group", refused otherwise.'),
-    attestation: z
-      .enum(['x509', 'symmetric-key', 'tpm'])
-      .describe(
-        'How a device proves who it is: a certificate; a key (derived from the group key; made for the device where enrolment is individual); or its TPM, and then nothing secret is burnt.',
-      ),
-    registrationId: z
-      .string()
-      .describe('The registration id of each device, with {serial} in the place of its serial; also the common name of its certificate.'),
-    serial,
-    validity: z
-      .strictObject({
-        days: z.int().min(1).max(LINE_DAYS).default(DEFAULT_LEAF_DAYS).describe('Days from now until the device certificates expire.'),
-      })
-      .optional()
-      .describe('How long the device certificates are good for; only with attestation x509.'),
-    key: z.enum(keyKinds).optional().describe('Kind of the key of each device; only with attestation x509, p256 unless given.'),
-    endorsementKeys: z
-      .string()
-      .min(1)
-      .optional()
-      .describe(
-        'Endorsement keys of the TPMs, needed with attestation tpm: a CSV of serial (or registration id) and key in base64, or a folder of files named by either; relative to the spec.',
-      ),
-    initialTwin: initialTwin.optional(),
-    allocationPolicy: z
-      .enum(['hashed', 'geoLatency', 'static'])
-      .optional()
-      .describe('How DPS chooses the hub; without it, what the DPS instance is set to.'),
-    iotHubs: z.array(host).min(1).optional().describe('Host names of the hubs to choose from; without it, all that are linked.'),
-    provisioningStatus: z.enum(['enabled', 'disabled']).default('enabled').describe('disabled: enrolled, but refused until enabled.'),
-  })
-  .superRefine((value, context) => {
-    const problem = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
-    if (value.enrolment === 'group' && value.enrolmentGroup === undefined) problem('enrolmentGroup', 'the id of the enrolment group');
-    if (value.enrolment === 'individual' && value.enrolmentGroup !== undefined)
-      problem('enrolmentGroup', 'no enrolmentGroup beside enrolment: individual');
-    if (value.attestation !== 'x509' && value.validity !== undefined) problem('validity', 'validity only beside attestation: x509');
-    if (value.attestation !== 'x509' && value.key !== undefined) problem('key', 'key only beside attestation: x509');
-    if (value.attestation === 'tpm' && value.enrolment !== 'individual')
-      problem('enrolment', 'enrolment: individual beside attestation: tpm');
-    if ((value.attestation === 'tpm') !== (value.endorsementKeys !== undefined))
-      problem('endorsementKeys', 'endorsementKeys beside attestation: tpm, and only there');
-    if (value.allocationPolicy === 'static' && value.iotHubs?.length !== 1)
-      problem('iotHubs', 'exactly one hub beside allocationPolicy: static');
-  })
-  .describe('Devices that are enrolled alike.');
+export type { AuthoritySpec } from './spec-authority.js';
+export { BATCH_DEVICES_MAX, DEFAULT_LEAF_DAYS, LINE_DAYS } from './spec-group.js';
 
 /** Forms in which an image can be exported. */
 const exportForms = ['partitions', 'image', 'hex', 'uf2'] as const;
@@ -141,40 +49,27 @@ export const batchSpecSchema = z
       .refine(isIdScope, { error: '0ne and eight hexadecimal digits, as the overview of the DPS instance shows it' })
       .default(LOCAL_ID_SCOPE)
       .describe('ID scope of the DPS instance the devices register with; without it, the local cloud.'),
-    endpoint: host.default(GLOBAL_DPS_HOST).describe('Host name of the DPS device endpoint.'),
-    authority: z
-      .strictObject({
-        directory: z
-          .string()
-          .min(1)
-          .describe('Folder of the root and line certificates and keys, relative to the spec; made at first use.'),
-        token: z
-          .strictObject({
-            module: z.string().min(1).describe('Path of the PKCS#11 module: /usr/lib/softhsm/libsofthsm2.so.'),
-            label: z.string().min(1).max(32).describe('Label of the token.'),
-            pin: z
-              .string()
-              .regex(/^(?:env:.+|@.+|-)$/, 'env:NAME, @FILE or - (stdin)')
-              .describe('Where the PIN is read from: env:NAME, @FILE or - (stdin).'),
-          })
-          .optional()
-          .describe('A PKCS#11 token that keeps the CA keys; made there at first use, they never leave it. Needs the package pkcs11js.'),
-        passphrase: z
-          .string()
-          .regex(/^(?:env:.+|@.+|-)$/, 'env:NAME, @FILE or - (stdin)')
-          .optional()
-          .describe(
-            'Where the passphrase of the CA keys is read from: env:NAME, @FILE or - (stdin). The keys are written encrypted with it.',
-          ),
-      })
+    endpoint: hostName.default(GLOBAL_DPS_HOST).describe('Host name of the DPS device endpoint.'),
+    authority: authoritySpec
       .optional()
       .describe('Where the certificate authority is kept, so that several batches share a root; without it, in ca/ of the output folder.'),
     ...flash,
-    groups: z.array(group).min(1).max(100).describe('The devices, by enrolment.'),
+    groups: z.array(groupSpec).min(1).max(100).describe('The devices, by enrolment.'),
   })
-  .superRefine(({ chip, encryption, export: forms, app, bootloader, authority }, context) => {
+  .superRefine(({ chip, encryption, export: forms, app, bootloader, authority, groups }, context) => {
     const problem = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
-    if (authority?.token !== undefined && authority.passphrase !== undefined) problem('authority', 'a token or a passphrase, not both');
+    const kept = [authority, ...Object.values(authority?.custody ?? {})];
+    if (kept.some((one) => one?.token !== undefined && one.passphrase !== undefined))
+      problem('authority', 'a token or a passphrase, not both');
+    const levels = authority?.levels ?? DEFAULT_LEVELS;
+    for (const [index, { enrolmentCertificate: level }] of groups.entries()) {
+      const path = ['groups', index, 'enrolmentCertificate'];
+      if (level !== undefined && !levels.includes(level))
+        context.addIssue({ code: 'custom', path, message: `one of ${levels.join(', ')}, as authority.levels has them` });
+    }
+    const byRoot = groups.filter((one) => one.attestation === 'x509' && one.enrolment === 'group' && enrolledBy(one, levels) === 'root');
+    if (byRoot.length > 0 && groups.filter((one) => one.attestation === 'x509' && one.enrolment === 'group').length > 1)
+      problem('groups', 'one x509 group where a group is enrolled by its root: DPS could not tell whose devices are below it');
     if (encryption === 'hmac' && !chips[chip].hmac)
       problem('encryption', `a chip with an HMAC peripheral (${hmacChips()}), or key-partition`);
     if (forms.includes('image') && (app === undefined || bootloader === undefined))
@@ -194,10 +89,4 @@ export function batchSpecJsonSchema(): Record<string, unknown> {
 
 function hmacChips(): string {
   return chipNames.filter((name: ChipName) => chips[name].hmac).join(', ');
-}
-
-function keysOf(value: unknown): string[] {
-  if (typeof value !== 'object' || value === null) return [];
-  if (Array.isArray(value)) return value.flatMap(keysOf);
-  return Object.entries(value).flatMap(([key, member]) => [key, ...keysOf(member)]);
 }

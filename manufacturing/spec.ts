@@ -35,9 +35,12 @@ function withPaths(spec: BatchSpec, absolute: (path: string) => string): BatchSp
   const { authority, partitions, app, bootloader } = spec;
   return {
     ...spec,
-    groups: spec.groups.map((group) =>
-      group.endorsementKeys === undefined ? group : { ...group, endorsementKeys: absolute(group.endorsementKeys) },
-    ),
+    groups: spec.groups.map((group) => ({
+      ...group,
+      ...(group.endorsementKeys === undefined ? {} : { endorsementKeys: absolute(group.endorsementKeys) }),
+      ...(group.certificateRequests === undefined ? {} : { certificateRequests: absolute(group.certificateRequests) }),
+      ...(group.mac?.csv === undefined ? {} : { mac: { csv: absolute(group.mac.csv) } }),
+    })),
     ...(authority === undefined ? {} : { authority: { ...authority, directory: absolute(authority.directory) } }),
     ...(partitions === undefined ? {} : { partitions: absolute(partitions) }),
     ...(app === undefined ? {} : { app: absolute(app) }),

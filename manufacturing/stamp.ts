@@ -19,6 +19,7 @@ export interface LeafRequest {
 
 /** A device certificate. */
 export interface Leaf {
+  readonly der: Buffer;
   /** PEM, ending in a newline. */
   readonly pem: string;
   /** Parsed when it is first asked for. */
@@ -68,6 +69,7 @@ export async function stampLeaf(request: LeafRequest): Promise<Leaf> {
 function leafOf(der: Buffer): Leaf {
   let certificate: X509Certificate | undefined;
   return {
+    der,
     pem: certificatePem(der),
     get certificate() {
       certificate ??= new X509Certificate(der);

@@ -98,6 +98,7 @@ export async function burnDevice(station: Station, { device, order }: PreparedDe
       const chip = efuse === undefined ? undefined : await files.read(efusePath(path));
       readBack(onDisk, { image, forbidden, ...contents }, chip === undefined ? {} : { efuse: chip });
       await writeExports(files, out, { image: onDisk, stem: basename(path, '.bin'), flash, ...(efuse === undefined ? {} : { efuse }) });
+      await writeCertificate(files, out, name, contents.secureCert);
       refuseLost(station, device);
     });
   } catch (error) {
@@ -105,6 +106,17 @@ export async function burnDevice(station: Station, { device, order }: PreparedDe
     throw error;
   }
   return name;
+}
+
+/** Name of the folder of certificates whose keys are elsewhere, in the folder of a batch. */
+export const CERTIFICATE_FOLDER = 'certificates';
+
+// For whoever has to carry it to where the key is: the leaf, and what a device sends with it. The image follows only when it is there.
+async function writeCertificate(files: Files, out: string, image: string, secureCert: SecureCert | undefined): Promise<void> {
+  if (secureCert === undefined || secureCert.privateKey !== undefined) return;
+  const folder = join(out, CERTIFICATE_FOLDER);
+  await files.makeFolder(folder, MODE.folder);
+  await writeDurably(files, join(folder, `${basename(image, '.bin')}.pem`), secureCert.deviceCertificate, MODE.open);
 }
 
 // What lies under the name may be another station's by then.
@@ -160,13 +172,7 @@ function publicSide({ group }: PlannedDevice, credentials: Credentials): Omit<Id
   if (credentials.kind === 'tpm') return { publicKey: credentials.endorsementKey };
   if (credentials.kind !== 'x509') return {};
   const { leaf, leafPem } = credentials;
-  return {
-    certificateSerial: leaf.serialNumber,
-    publicKey: leaf.publicKey.export({ type: 'spki', format: 'der' }).toString('base64'),
-    thumbprint: leaf.fingerprint256.replaceAll(':', ''),
-    notAfter: new Date(leaf.validTo).toISOString(),
-    ...(group.enrolment === 'individual' ? { certificate: leafPem } : {}),
-  };
+  return { ...leaf, ...(group.enrolment === 'individual' ? { certificate: leafPem } : {}) };
 }
 
 function factoryOf({ idScope, endpoint }: Station, { registrationId, serial }: PlannedDevice, credentials: Credentials): FactoryData {
@@ -183,5 +189,5 @@ function factoryOf({ idScope, endpoint }: Station, { registrationId, serial }: P
 }
 
 function secureCertOf({ chainPem, privateKeyPem }: Extract<Credentials, { kind: 'x509' }>, rootPem: string): SecureCert {
-  return { caCertificate: rootPem, deviceCertificate: chainPem, privateKey: privateKeyPem };
+  return { caCertificate: rootPem, deviceCertificate: chainPem, ...(privateKeyPem === undefined ? {} : { privateKey: privateKeyPem }) };
 }

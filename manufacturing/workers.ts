@@ -1,17 +1,16 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
+import type { CustodySecrets } from './custody.js';
 import type { Author } from './ledger/records.js';
 import type { BatchSpec, GroupSpec } from './spec-schema.js';
 
 /** What a worker burns; it is copied into its thread. */
-export interface WorkerOrder {
+export interface WorkerOrder extends CustodySecrets {
   spec: BatchSpec;
   out: string;
   /** Address of the ledger. Secret. */
   address: string;
   author: Author;
-  /** Of the keys of the authority. Secret. */
-  passphrase?: string;
 }
 
 /** How one device ended in a worker. */

@@ -15,6 +15,13 @@ const PARTITION = 'partition esp_secure_cert';
  */
 export function x509Attestation({ deviceCertificate, privateKey }: SecureCert, registrationId: string): Attestation {
   const leaf = parseLeaf(deviceCertificate);
+  if (privateKey === undefined) {
+    throw new IdentityFault('IDENTITY_KEY', 'the image holds no private key: it is kept elsewhere, in a secure element or an HSM', {
+      where: PARTITION,
+      expected: 'a device whose key is in its image',
+      remedy: 'power on the device that holds the key; a simulated one cannot reach it',
+    });
+  }
   if (!leaf.checkPrivateKey(parseKey(privateKey))) {
     throw new IdentityFault('IDENTITY_KEY', 'the private key does not belong to the device certificate', {
       where: PARTITION,

@@ -5,6 +5,7 @@ import { canonicalRegistrationId } from '@zerotouch/azure-wire/ids';
 import type { Layout } from '@zerotouch/flash-image/layout';
 import type { Clock } from '@zerotouch/foundation/clock';
 import { isFault } from '@zerotouch/foundation/fault';
+import { readEnrolled } from '../enrol-certificate.js';
 import { parseEnrolments } from '../enrol-file.js';
 import { ManufacturingFault } from '../faults.js';
 import { systemFiles } from '../files.js';
@@ -14,11 +15,12 @@ import { MANIFEST_FILE } from '../manifest.js';
 import { readManifest } from '../manifest-read.js';
 import { SIGNER_FILES } from '../manifest-signer.js';
 import { IMAGE_FOLDER } from '../out-folder.js';
+import { type BatchEvents, eventsOf } from '../rework/events.js';
 import type { BatchSpec } from '../spec-schema.js';
 import { checkEnrolments } from './check-batch.js';
 import { EnrolmentIndex } from './check-enrolment.js';
 import { checkMode } from './check-flash.js';
-import { checkLedger, ledgerIn } from './check-ledger.js';
+import { checkLedger, ledgerOf } from './check-ledger.js';
 import type { DeviceRecord } from './check-manifest.js';
 import type { AuditContext } from './context.js';
 import { type Finding, type Tell, tellInto } from './findings.js';
@@ -42,6 +44,8 @@ export interface AuditOptions {
   manifest?: string | undefined;
   /** The certificate that must vouch for manifests; without it the one in the authority's folder. */
   root?: string | undefined;
+  /** The ledger of the batches, where it is not in their folders: `sqlite:PATH` or `postgres://`. Secret. */
+  ledger?: string | undefined;
   life?: 'shipped' | 'fielded' | undefined;
   horizonDays?: number | undefined;
   clock: Clock;
@@ -61,7 +65,7 @@ export interface AuditSummary {
 /**
  * Audits images and batches: tells everything that is wrong with each by itself, with its batch, and among all of them. Writes nothing. Images are
  * read one after the other; what is kept of each is hashes.
- * @throws ManufacturingFault AUDIT_PATH, SPEC_INVALID; never for what is in an image, a manifest or an enrolment file
+ * @throws ManufacturingFault AUDIT_PATH, SPEC_INVALID, LEDGER_* for a ledger that was named; never for what is in an image, a manifest or an enrolment file
  */
 export async function audit(options: AuditOptions): Promise<AuditSummary> {
   const run = new Audit(options, options.spec === undefined ? undefined : (await openFlash(options.spec, systemFiles)).layout);
@@ -99,7 +103,8 @@ class Audit {
     this.#whole = true;
     const enrolments = await this.#enrolments(folder);
     const context = this.#context(enrolments);
-    this.#tell((tell) => enrolments !== undefined && checkEnrolments(enrolments, context, tell));
+    const intermediates = await this.#intermediates(folder);
+    this.#tell((tell) => enrolments !== undefined && checkEnrolments(enrolments, context, intermediates, tell));
     await this.#secrets(folder);
     const company: Company = { enrolments: enrolments === undefined ? undefined : new EnrolmentIndex(enrolments) };
     const images = join(folder, IMAGE_FOLDER);
@@ -108,13 +113,17 @@ class Audit {
     const signed = (await modeOf(manifest)) !== undefined;
     if (!signed) this.#tell((tell) => tell('MANIFEST_MISSING', folder));
     const openedBy: Finding[] = [];
-    const ledger = await ledgerIn(folder, this.#options.clock, tellInto(openedBy, null));
+    const ledger = await ledgerOf(folder, this.#options.ledger, this.#options.clock, tellInto(openedBy, null));
     for (const finding of openedBy) this.#count(finding);
+    let said: BatchEvents | undefined;
     await using _closing = { [Symbol.asyncDispose]: async () => ledger?.close() };
     for await (const record of signed ? this.#manifest(manifest, folder) : []) {
       left.delete(record.image);
-      if (ledger !== undefined) await this.#ledger(ledger, record);
-      await this.#image(join(folder, record.image), record.image, context, { ...company, record });
+      if (ledger !== undefined) {
+        said ??= await eventsOf(ledger, (await ledger.device(record.registrationId))?.batch);
+        await this.#ledger(ledger, record, said.revoked);
+      }
+      await this.#image(join(folder, record.image), record.image, context, { ...company, record, replaced: said?.replaced });
     }
     for (const name of left) {
       await this.#image(join(folder, name), name, context, signed ? { ...company, recordOf: () => null } : company);
@@ -141,9 +150,9 @@ class Audit {
     this.#options.onImage?.(this.summary.images);
   }
 
-  async #ledger(ledger: Ledger, record: DeviceRecord): Promise<void> {
+  async #ledger(ledger: Ledger, record: DeviceRecord, revoked: ReadonlySet<string>): Promise<void> {
     const findings: Finding[] = [];
-    await checkLedger(ledger, record, tellInto(findings, null));
+    await checkLedger(ledger, record, revoked, tellInto(findings, null));
     for (const finding of findings) this.#count(finding);
   }
 
@@ -173,6 +182,17 @@ class Audit {
       return (id: string) => records.get(canonicalRegistrationId(id)) ?? null;
     })();
     return this.#records;
+  }
+
+  /** The CAs of the authority's folder: an enrolment may be for one that stands several below the root. */
+  async #intermediates(folder: string): Promise<X509Certificate[]> {
+    const authority = this.#options.spec?.authority?.directory ?? join(folder, 'ca');
+    const found: X509Certificate[] = [];
+    for (const name of (await namesIn(authority)).filter((one) => one.endsWith('.pem'))) {
+      const certificate = readEnrolled({ certificate: (await readOpened(join(authority, name)))?.bytes.toString('latin1') ?? '' });
+      if (certificate?.ca) found.push(certificate);
+    }
+    return found;
   }
 
   /** The certificate that vouches for a manifest: as named, or as the authority's folder has it. */

@@ -9,7 +9,7 @@ import type { AuditContext } from './context.js';
 import type { Tell } from './findings.js';
 
 /** What is wrong with the enrolments of a batch by themselves. */
-export function checkEnrolments(file: EnrolmentFile, context: AuditContext, tell: Tell): void {
+export function checkEnrolments(file: EnrolmentFile, context: AuditContext, intermediates: readonly X509Certificate[], tell: Tell): void {
   const claimed = new Map<string, string>();
   const proved = file.certificates.flatMap((certificate) => provedBy(certificate, tell));
   for (const group of file.enrollmentGroups) {
@@ -26,13 +26,20 @@ export function checkEnrolments(file: EnrolmentFile, context: AuditContext, tell
       const other = claimed.get(signer.fingerprint256);
       if (other !== undefined && other !== group.enrollmentGroupId) tell('ENROLMENT_AMBIGUOUS', where, `so does ${other}`);
       claimed.set(signer.fingerprint256, group.enrollmentGroupId);
-      const below = proved.some(
-        (ca) => ca.fingerprint256 === signer.fingerprint256 || (signer.checkIssued(ca) && signer.verify(ca.publicKey)),
-      );
-      if (!below) tell('CA_UNPROVED', where, `no proved CA is at or above ${signer.subject.replaceAll('\n', ', ')}`);
+      if (!isBelow(signer, proved, intermediates))
+        tell('CA_UNPROVED', where, `no proved CA is at or above ${signer.subject.replaceAll('\n', ', ')}`);
     }
   }
   for (const individual of file.enrollments) checkPolicy(individual, `enrolment ${individual.registrationId}`, context, tell);
+}
+
+/** Whether a proved CA is at or above a certificate, over the intermediates that are known. */
+function isBelow(certificate: X509Certificate, proved: readonly X509Certificate[], intermediates: readonly X509Certificate[]): boolean {
+  const issued = (ca: X509Certificate): boolean => certificate.checkIssued(ca) && certificate.verify(ca.publicKey);
+  if (proved.some((ca) => ca.fingerprint256 === certificate.fingerprint256 || issued(ca))) return true;
+  const above = intermediates.find((ca) => ca.fingerprint256 !== certificate.fingerprint256 && issued(ca));
+  const others = intermediates.filter((ca) => ca !== above);
+  return above !== undefined && isBelow(above, proved, others);
 }
 
 function checkPolicy(enrolment: EnrolmentGroup | IndividualEnrolment, where: string, context: AuditContext, tell: Tell): void {

@@ -32,6 +32,14 @@ export function checkChain(
   if (ca !== undefined && /\bCN=Baltimore CyberTrust Root\b/.test(ca.subject)) tell('SERVER_ROOT_RETIRED', placeOf(ca));
 }
 
+/** A CA that was given up stays one that others may sign with. */
+export function checkReplaced(identity: CertificateFacts | undefined, replaced: ReadonlySet<string> | undefined, tell: Tell): void {
+  if (identity === undefined || replaced === undefined) return;
+  const { chain, ca } = identity;
+  for (const issuer of distinct([...chain.slice(1), ...(ca === undefined ? [] : [ca])]))
+    if (replaced.has(issuer.fingerprint256)) tell('AUTHORITY_LEAKED', placeOf(issuer));
+}
+
 function checkSubject(leaf: X509Certificate, registrationId: string | undefined, tell: Tell): void {
   const name = commonName(leaf) ?? '';
   const where = `${WHERE}, device certificate`;

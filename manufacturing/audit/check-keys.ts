@@ -10,11 +10,17 @@ const SECRET_BYTES = { least: 16, most: 64 } as const;
 const RSA_BITS_LEAST = 2048;
 
 /** What is wrong with the keys of an image by themselves. */
-export function checkKeys({ factory, certificates }: ImageFacts, identity: CertificateFacts | undefined, tpm: boolean, tell: Tell): void {
+export function checkKeys(
+  { factory, certificates }: ImageFacts,
+  identity: CertificateFacts | undefined,
+  known: { tpm: boolean; elsewhere: boolean },
+  tell: Tell,
+): void {
   const secret = factory?.symmetricKey;
   const certified = certificates?.device !== undefined;
-  if (factory !== undefined && certificates !== undefined && !certified && secret === undefined && !tpm)
+  if (factory !== undefined && certificates !== undefined && !certified && secret === undefined && !known.tpm)
     tell('CREDENTIALS_MISSING', 'image');
+  if (certified && certificates.keyless === true && !known.elsewhere) tell('KEY_MISSING', 'partition esp_secure_cert');
   if (certified && secret !== undefined) tell('CREDENTIALS_TWICE', SECRET_WHERE);
   if (secret !== undefined) checkSecret(secret, tell);
   if (identity?.key === undefined) return;

@@ -116,6 +116,10 @@ export const FINDINGS = {
   ),
   SIGNATURE_WEAK: error('a certificate is signed with SHA-1 or MD5, which can be forged', 'issue it with SHA-256'),
   SERVER_ROOT_RETIRED: warning('the CA certificate is a server root that Azure has left', 'carry the roots that Azure documents today'),
+  KEY_MISSING: error(
+    'there is a certificate and no private key, and nothing says that the key is kept elsewhere',
+    'burn the device again; where an HSM has the key, name the manifest or the spec of the batch',
+  ),
   KEY_MISMATCH: error('the private key does not belong to the certificate: TLS fails', 'burn the key that the certificate was issued for'),
   KEY_WEAK: error(
     'the key is too weak to be one',
@@ -181,6 +185,18 @@ export const FINDINGS = {
   LEDGER_MISMATCH: error(
     'the ledger does not say of this device what the manifest says',
     'find out in the ledger which identity the device has, and burn it again',
+  ),
+  DEVICE_QUARANTINED: error(
+    'the device is in quarantine: it must not ship',
+    'look into it, then release, burn again or scrap it with zerotouch batch',
+  ),
+  ENROLMENT_REVOKED: error(
+    'the enrolments were revoked: DPS refuses these devices',
+    'do not ship them; zerotouch batch reinstate, and enrolling again, ends that',
+  ),
+  AUTHORITY_LEAKED: error(
+    'the ledger records the CA of this chain as replaced: whoever has its key can make devices',
+    'burn the device again under the new CA',
   ),
 } as const satisfies Record<string, FindingKind>;
 

@@ -1,6 +1,6 @@
 import type { Layout } from '@zerotouch/flash-image/layout';
 import { readCertificates } from './certificate-facts.js';
-import { checkChain } from './check-chain.js';
+import { checkChain, checkReplaced } from './check-chain.js';
 import type { EnrolmentIndex } from './check-enrolment.js';
 import { checkFlash } from './check-flash.js';
 import { checkKeys } from './check-keys.js';
@@ -18,6 +18,8 @@ export interface Company {
   enrolments?: EnrolmentIndex | undefined;
   spec?: SpecIndex | undefined;
   uniques?: Uniques | undefined;
+  /** Fingerprints of CAs that the ledger has as replaced. */
+  replaced?: ReadonlySet<string> | undefined;
   /** Its entry in the manifest. */
   record?: DeviceRecord | undefined;
   /** Finds the entry by the registration id where the path does not tell; `null`: there is a manifest, and it has none. */
@@ -38,11 +40,13 @@ export function auditImage(file: ImageFile, context: AuditContext, company: Comp
   checkFlash(facts, context, company.layout, tell);
   checkNames(facts, context, tell);
   if (identity !== undefined) checkChain(identity, registrationId, context, tell);
-  checkKeys(facts, identity, tpm, tell);
+  const record = company.record ?? (registrationId === undefined ? undefined : company.recordOf?.(registrationId));
+  const elsewhere = record?.key === 'elsewhere' || (registrationId !== undefined && company.spec?.keyElsewhere(registrationId) === true);
+  checkKeys(facts, identity, { tpm, elsewhere }, tell);
+  checkReplaced(identity, company.replaced, tell);
   company.enrolments?.check(facts, identity, tell);
   company.spec?.check(facts, tell);
   company.uniques?.check(facts, identity, tell);
-  const record = company.record ?? (registrationId === undefined ? undefined : company.recordOf?.(registrationId));
   if (record === null) tell('NOT_IN_MANIFEST', 'image', registrationId);
   else if (record !== undefined) checkRecord(facts, record, tell);
   return findings;

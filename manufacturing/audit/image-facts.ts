@@ -33,6 +33,8 @@ export interface CertificateTexts {
   ca?: string;
   device?: string;
   key?: string;
+  /** There is no TLV for a key: it is kept elsewhere, or was forgotten. */
+  keyless?: true;
 }
 
 /** What an image tells, each part by itself: damage in one does not hide the others. */
@@ -112,7 +114,8 @@ function readTexts(storage: Storage, partition: Partition, efuse: Buffer | undef
       return value?.toString('latin1', 0, value.at(-1) === 0 ? value.length - 1 : value.length);
     };
     const found = { ca: text(tlvType.caCertificate), device: text(tlvType.deviceCertificate), key: text(tlvType.privateKey) };
-    return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined));
+    const keyless = !tlvs.some(({ type }) => type === tlvType.privateKey);
+    return { ...Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined)), ...(keyless ? { keyless } : {}) };
   });
 }
 

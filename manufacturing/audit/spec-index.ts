@@ -20,6 +20,11 @@ export class SpecIndex {
     return this.#planned.get(canonicalRegistrationId(registrationId))?.group.attestation;
   }
 
+  /** Whether the spec has the key of a device kept elsewhere. */
+  keyElsewhere(registrationId: string): boolean {
+    return this.#planned.get(canonicalRegistrationId(registrationId))?.group.certificateRequests !== undefined;
+  }
+
   /** Whether an image says what the spec says. */
   check({ factory, certificates, encryption }: ImageFacts, tell: Tell): void {
     if (factory === undefined) return;
@@ -43,6 +48,8 @@ export class SpecIndex {
     if (encryption !== this.#spec.encryption) {
       tell('SPEC_MISMATCH', 'image', `its encryption is ${encryption}, the spec has ${this.#spec.encryption}`);
     }
+    if (planned.group.certificateRequests !== undefined && certificates?.device !== undefined && certificates.keyless !== true)
+      tell('SPEC_MISMATCH', 'partition esp_secure_cert', 'it holds a private key, the spec has the keys elsewhere');
     const found = certificates?.device !== undefined ? 'x509' : factory.symmetricKey !== undefined ? 'symmetric-key' : undefined;
     const attestation: string = planned.group.attestation;
     if (found !== undefined && certificates !== undefined && found !== attestation) {

@@ -24,6 +24,8 @@ export function sameAttestation(wanted: AttestationMechanism, shown: Attestation
     return primaryKey === shown.symmetricKey?.primaryKey && secondaryKey === shown.symmetricKey?.secondaryKey;
   }
   if (wanted.type === 'x509' && shown.type === 'x509') {
+    const [named, shownNames] = [wanted.x509.caReferences, shown.x509?.caReferences];
+    if ((['primary', 'secondary'] as const).some((slot) => (named?.[slot] ?? '') !== (shownNames?.[slot] ?? ''))) return false;
     return (['clientCertificates', 'signingCertificates'] as const).every((kind) => {
       const [ours, theirs] = [wanted.x509[kind], shown.x509?.[kind]];
       return (['primary', 'secondary'] as const).every((slot) => thumbprint(ours?.[slot]) === thumbprint(theirs?.[slot]));

@@ -2,6 +2,8 @@
 export interface LabelledDevice {
   serial: string;
   registrationId: string;
+  /** Printed below, where there is one. */
+  mac?: string;
 }
 
 /** What a sheet of labels is like; millimetres. */
@@ -33,7 +35,7 @@ export async function* labelSheets(
   // Loaded where labels are made: a megabyte that no burn needs.
   const { toSVG } = (await import('bwip-js/node')).default;
   const size = labelHeight - 2 * PADDING;
-  const label = ({ serial, registrationId }: LabelledDevice, place: number): string => {
+  const label = ({ serial, registrationId, mac }: LabelledDevice, place: number): string => {
     const x = MARGIN + (place % columns) * labelWidth;
     const y = MARGIN + Math.floor(place / columns) * labelHeight;
     const code = toSVG({ bcid: symbol === 'qr' ? 'qrcode' : 'datamatrix', text: `${serial} ${registrationId}`, scale: 1 });
@@ -44,6 +46,7 @@ export async function* labelSheets(
       `<g transform="translate(${x} ${y})">${placed}`,
       textLine(serial, left, labelHeight / 2 - 1, 4, room, true),
       textLine(registrationId, left, labelHeight / 2 + 4, 3, room, false),
+      ...(mac === undefined ? [] : [textLine(`MAC ${mac}`, left, labelHeight / 2 + 8, 3, room, false)]),
       '</g>',
     ].join('');
   };

@@ -33,8 +33,8 @@ export function batchReport({ head, manifestHash, groups, states, audit, madeAt 
     ['Tool', tool],
     ['ID scope', idScope],
     ['Endpoint', endpoint],
-    ['Root certificate, SHA-256', authority?.root.thumbprint ?? 'none: no device has a certificate'],
-    ['Root good until', authority?.root.notAfter.slice(0, 10) ?? '-'],
+    ['Root certificate, SHA-256', authority?.root?.thumbprint ?? 'none: no device has a certificate'],
+    ['Root good until', authority?.root?.notAfter.slice(0, 10) ?? '-'],
     ['Manifest, SHA-256', manifestHash],
   ];
   return page(

@@ -6,7 +6,7 @@ import type { Ledger } from '@zerotouch/manufacturing/ledger/ledger';
 import type { Move } from '@zerotouch/manufacturing/rework/rework';
 import { type Command, Option } from 'commander';
 import type { AddVerb, Job, RunVerb } from '../job.js';
-import { readSecret } from '../secret.js';
+import { ledgerAddress } from '../ledger-address.js';
 import { writePrivately } from '../state-file.js';
 
 interface LedgerFlags {
@@ -159,7 +159,7 @@ async function nameOf(dir: string): Promise<string> {
 async function withOpenLedger(dir: string, { ledger: reference }: LedgerFlags, work: (ledger: Ledger) => Promise<void>): Promise<void> {
   const { LEDGER_FILE, openLedger } = await import('@zerotouch/manufacturing/ledger/ledger');
   const beside = `sqlite:${join(dir, LEDGER_FILE)}`;
-  const address = reference === undefined ? beside : reference.startsWith('sqlite:') ? reference : await readSecret(reference, '--ledger');
+  const address = reference === undefined ? beside : await ledgerAddress(reference);
   const ledger = await openLedger(address);
   try {
     await work(ledger);

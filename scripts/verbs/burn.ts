@@ -7,8 +7,9 @@ import { Fault } from '@zerotouch/foundation/fault';
 import type { BurnEvent, BurnSummary } from '@zerotouch/manufacturing/batch';
 import type { Ledger } from '@zerotouch/manufacturing/ledger/ledger';
 import { InvalidArgumentError } from 'commander';
+import { readCustodySecrets } from '../custody-secrets.js';
 import type { AddVerb, Job } from '../job.js';
-import { readSecret } from '../secret.js';
+import { ledgerAddress } from '../ledger-address.js';
 
 /** `zerotouch burn SPEC --out DIR`: manufactures a batch. */
 export const addBurn: AddVerb = (program, run) => {
@@ -78,12 +79,8 @@ async function burn(path: string, flags: BurnFlags, job: Job): Promise<ExitCode>
   const { out, resume = false, workers } = flags;
   const author = { station: flags.station ?? hostname(), ...(flags.operator === undefined ? {} : { operator: flags.operator }) };
   const ledger = flags.ledger === undefined ? undefined : await openNamedLedger(flags.ledger);
-  const { token, passphrase: reference = token?.pin } = spec.authority ?? {};
-  const passphrase =
-    reference === undefined
-      ? {}
-      : { passphrase: await readSecret(reference, token === undefined ? 'authority.passphrase' : 'authority.token.pin') };
-  const base = { ...passphrase, out, resume, workers, author, clock: systemClock, entropy: systemEntropy, onProgress, signal: job.signal };
+  const secrets = await readCustodySecrets(spec);
+  const base = { secrets, out, resume, workers, author, clock: systemClock, entropy: systemEntropy, onProgress, signal: job.signal };
   const summary = await burnBatch(spec, ledger === undefined ? base : { ...base, ledger }).finally(async () => {
     progress.stop();
     await ledger?.close();
@@ -100,9 +97,8 @@ function parseWorkers(text: string): number {
   return workers;
 }
 
-/** A file may be named openly; the address of a server may hold a password. */
 async function openNamedLedger(reference: string): Promise<Ledger> {
-  const address = reference.startsWith('sqlite:') ? reference : await readSecret(reference, '--ledger');
+  const address = await ledgerAddress(reference);
   const { openLedger } = await import('@zerotouch/manufacturing/ledger/ledger');
   return openLedger(address);
 }

@@ -6,11 +6,13 @@ import type { AuditSummary, Finding } from '@zerotouch/manufacturing/audit/audit
 import type { BatchSpec } from '@zerotouch/manufacturing/spec';
 import { InvalidArgumentError, Option } from 'commander';
 import type { AddVerb, Job } from '../job.js';
+import { ledgerAddress } from '../ledger-address.js';
 
 interface VerifyOptions {
   batch?: string;
   manifest?: string;
   root?: string;
+  ledger?: string;
   shipped?: boolean;
   fielded?: boolean;
   horizon?: number;
@@ -28,6 +30,10 @@ export const addVerify: AddVerb = (program, run) => {
     .option('--batch <spec>', 'the spec that the images were burnt from: their names, ID scope, endpoint and layout must be those')
     .option('--manifest <file>', 'the manifest of the images, where it is not in the folder of their batch')
     .option('--root <file>', 'the root certificate that must vouch for the manifest, from where you trust it; else the one in ca/')
+    .option(
+      '--ledger <url>',
+      'the ledger of the batch: sqlite:PATH, or a postgres:// URL as env:NAME, @FILE or - (default: ledger.db in its folder)',
+    )
     .addOption(new Option('--shipped', 'the images leave the factory: no device may have written to one').conflicts('fielded'))
     .addOption(new Option('--fielded', 'the images come back from devices, which have written to them').conflicts('shipped'))
     .addOption(new Option('--horizon <days>', 'tell certificates that expire within so many days').argParser(parseDays).default(90))
@@ -37,6 +43,7 @@ export const addVerify: AddVerb = (program, run) => {
 Examples:
   $ zerotouch verify first --shipped
   $ zerotouch verify first --batch batch.yaml --shipped --horizon 3650
+  $ zerotouch verify first --ledger env:LEDGER_URL --shipped
   $ zerotouch verify returned/pump-000017.bin --manifest first/manifest.jsonl --fielded --json
 
 Exits 1 when errors were found; warnings alone leave it 0.`,
@@ -46,6 +53,7 @@ Exits 1 when errors were found; warnings alone leave it 0.`,
 
 async function verify(paths: string[], options: VerifyOptions, job: Job): Promise<ExitCode> {
   const { manifest, root, shipped, fielded, horizon } = options;
+  const ledger = options.ledger === undefined ? undefined : await ledgerAddress(options.ledger);
   const spec = options.batch === undefined ? undefined : await readSpec(options.batch);
   const { audit } = await import('@zerotouch/manufacturing/audit/audit');
   const summary = await audit({
@@ -53,6 +61,7 @@ async function verify(paths: string[], options: VerifyOptions, job: Job): Promis
     spec,
     manifest,
     root,
+    ledger,
     life: shipped === true ? 'shipped' : fielded === true ? 'fielded' : undefined,
     horizonDays: horizon,
     clock: systemClock,

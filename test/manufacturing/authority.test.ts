@@ -121,73 +121,79 @@ t.test('an authority that cannot be used is refused before anything is written',
   const foreign = join(made, 'foreign');
   await burn(certified(`authority: { directory: ${foreign} }\n`, 1), join(made, 'x'), { clock: clockAt('2026-11-23T00:00:00Z') });
 
-  const cases: [what: string, damage: (ca: string) => void, moment: string, fault: { code: string; [detail: string]: string | RegExp }][] =
+  const cases: [
+    what: string,
+    damage: (ca: string) => void,
+    moment: string,
+    fault: { code: string; [detail: string]: string | RegExp },
+    wish?: string,
+  ][] = [
+    ['no root key', (ca) => rmSync(join(ca, 'root.key')), '2026-12-01', { code: 'AUTHORITY_INCOMPLETE', where: /root\.key$/ }],
     [
-      ['no root key', (ca) => rmSync(join(ca, 'root.key')), '2026-12-01', { code: 'AUTHORITY_INCOMPLETE', where: /root\.key$/ }],
-      [
-        'no line certificate',
-        (ca) => rmSync(join(ca, 'line-x-group.pem')),
-        '2026-12-01',
-        { code: 'AUTHORITY_INCOMPLETE', where: /line-x-group\.pem$/ },
-      ],
-      [
-        'a line without its root',
-        (ca) => {
-          for (const name of bothOf('root')) rmSync(join(ca, name));
-        },
-        '2026-12-01',
-        { code: 'AUTHORITY_INCOMPLETE', where: /root\.pem$/ },
-      ],
-      [
-        'the key of another',
-        (ca) => copyFileSync(join(foreign, 'root.key'), join(ca, 'root.key')),
-        '2026-12-01',
-        { code: 'AUTHORITY_INVALID', where: /root\.key$/, message: /does not match/ },
-      ],
-      [
-        'the root of another',
-        (ca) => {
-          for (const name of bothOf('root')) copyFileSync(join(foreign, name), join(ca, name));
-        },
-        '2026-12-01',
-        { code: 'AUTHORITY_INVALID', where: /line-x-group\.pem$/, message: /did not issue/ },
-      ],
-      [
-        'a line as root',
-        (ca) => {
-          for (const kind of ['pem', 'key']) copyFileSync(join(ca, `line-x-group.${kind}`), join(ca, `root.${kind}`));
-        },
-        '2026-12-01',
-        { code: 'AUTHORITY_INVALID', where: /root\.pem$/, message: /not self-signed/ },
-      ],
-      [
-        'no PEM',
-        (ca) => writeFileSync(join(ca, 'root.pem'), 'damaged'),
-        '2026-12-01',
-        { code: 'AUTHORITY_INVALID', where: /root\.pem$/, expected: /PEM/ },
-      ],
-      [
-        'no CA',
-        (ca) => {
-          const { secureCert } = imageOf(join(made, 'x'), 'x-000001');
-          writeFileSync(join(ca, 'root.pem'), secureCert?.deviceCertificate ?? '');
-          writeFileSync(join(ca, 'root.key'), secureCert?.privateKey ?? '');
-        },
-        '2026-12-01',
-        { code: 'AUTHORITY_INVALID', where: /root\.pem$/, message: /not one of an authority/ },
-      ],
-      ['not valid yet', () => {}, '2025-01-01', { code: 'AUTHORITY_EXPIRED', message: /not valid yet/ }],
-      ['expired', () => {}, '2050-01-01', { code: 'AUTHORITY_EXPIRED', message: /has expired/ }],
-      [
-        'good for less long than the devices',
-        () => {},
-        '2035-01-01',
-        { code: 'AUTHORITY_TOO_SHORT', where: /line-x-group\.pem$/, remedy: /validity\.days/ },
-      ],
-    ];
-  for (const [index, [what, damage, moment, fault]] of cases.entries()) {
+      'no line certificate',
+      (ca) => rmSync(join(ca, 'line-x-group.pem')),
+      '2026-12-01',
+      { code: 'AUTHORITY_INCOMPLETE', where: /line-x-group\.pem$/ },
+    ],
+    [
+      'a line without its root',
+      (ca) => {
+        for (const name of bothOf('root')) rmSync(join(ca, name));
+      },
+      '2026-12-01',
+      { code: 'AUTHORITY_INCOMPLETE', where: /root\.pem$/ },
+    ],
+    [
+      'the key of another',
+      (ca) => copyFileSync(join(foreign, 'root.key'), join(ca, 'root.key')),
+      '2026-12-01',
+      { code: 'AUTHORITY_INVALID', where: /root\.key$/, message: /does not match/ },
+    ],
+    [
+      'the root of another',
+      (ca) => {
+        for (const name of bothOf('root')) copyFileSync(join(foreign, name), join(ca, name));
+      },
+      '2026-12-01',
+      { code: 'AUTHORITY_INVALID', where: /line-x-group\.pem$/, message: /did not issue/ },
+    ],
+    [
+      'a line as root',
+      (ca) => {
+        for (const kind of ['pem', 'key']) copyFileSync(join(ca, `line-x-group.${kind}`), join(ca, `root.${kind}`));
+      },
+      '2026-12-01',
+      { code: 'AUTHORITY_INVALID', where: /root\.pem$/, message: /not self-signed/ },
+    ],
+    [
+      'no PEM',
+      (ca) => writeFileSync(join(ca, 'root.pem'), 'damaged'),
+      '2026-12-01',
+      { code: 'AUTHORITY_INVALID', where: /root\.pem$/, expected: /PEM/ },
+    ],
+    [
+      'no CA',
+      (ca) => {
+        const { secureCert } = imageOf(join(made, 'x'), 'x-000001');
+        writeFileSync(join(ca, 'root.pem'), secureCert?.deviceCertificate ?? '');
+        writeFileSync(join(ca, 'root.key'), secureCert?.privateKey ?? '');
+      },
+      '2026-12-01',
+      { code: 'AUTHORITY_INVALID', where: /root\.pem$/, message: /not one of an authority/ },
+    ],
+    ['not valid yet', () => {}, '2025-01-01', { code: 'AUTHORITY_EXPIRED', message: /not valid yet/ }],
+    ['expired', () => {}, '2050-01-01', { code: 'AUTHORITY_EXPIRED', message: /has expired/ }],
+    [
+      'good for less long than the devices',
+      () => {},
+      '2035-01-01',
+      { code: 'AUTHORITY_TOO_SHORT', where: /line-x-group\.pem$/, remedy: /validity\.days/ },
+      'count: 1 }, validity: { beyondIssuer: refuse }',
+    ],
+  ];
+  for (const [index, [what, damage, moment, fault, wish = 'count: 1 }']] of cases.entries()) {
     const ca = join(made, `ca-${index}`);
-    const spec = certified(`authority: { directory: ${ca} }\n`, 1);
+    const spec = certified(`authority: { directory: ${ca} }\n`, 1).replace('count: 1 }', wish);
     await burn(spec, join(made, `first-${index}`), { clock: clockAt('2026-11-23T00:00:00Z') });
     damage(ca);
     const before = readdirSync(ca);

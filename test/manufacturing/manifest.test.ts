@@ -37,6 +37,7 @@ const common = { batch: 'seven', clock: systemClock, entropy: systemEntropy, fil
 
 async function authorityIn(directory: string) {
   const { root } = await openAuthority({ ...common, directory, lines: [], until: new Date(Date.now() + 1e9) });
+  if (root === undefined) throw new Error('no root');
   return { root, signer: await openManifestSigner({ ...common, directory, root }) };
 }
 
@@ -114,6 +115,17 @@ t.test('a signed manifest', async (t) => {
     );
   });
 
+  t.test('not even a bit that base64url leaves unused', async (t) => {
+    const end = lines.at(-1) ?? '';
+    const at = end.length - 3;
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+    const changed = alphabet[alphabet.indexOf(end[at] ?? '') ^ 1] ?? '';
+    t.match(problemsOf(await read([...lines.slice(0, -1), end.slice(0, at) + changed + end.slice(at + 1)])), [
+      /MANIFEST_SIGNATURE/,
+      /MANIFEST_INCOMPLETE/,
+    ]);
+  });
+
   t.test('one that was cut off has no end', async (t) => {
     t.strictSame(problemsOf(await read(lines.slice(0, 3))), ['4 MANIFEST_INCOMPLETE']);
     t.strictSame(problemsOf(await read([])), ['1 MANIFEST_UNREADABLE']);
@@ -126,14 +138,14 @@ t.test('a signed manifest', async (t) => {
   });
 
   t.test('a line intermediate may not sign one', async (t) => {
-    const { lines: made, root: other } = await openAuthority({
+    const { chains, root: other } = await openAuthority({
       ...common,
       directory: t.testdir(),
       lines: ['a'],
       until: new Date(Date.now() + 1e9),
     });
-    const line = made.get('a');
-    if (line === undefined) throw new Error('no line');
+    const line = chains.get('a')?.[0];
+    if (line === undefined || other === undefined) throw new Error('no line');
     const forged = trimmed(await all(manifestLines(head, devices, { certificate: line.certificate, key: signer.key })));
     t.match(problemsOf(await all(readManifest(forged, other.certificate))), /1 MANIFEST_SIGNATURE|1 MANIFEST_UNTRUSTED/);
   });

@@ -214,6 +214,6 @@ t.test('the JSON Schema describes every field and refuses unknown ones', async (
     for (const member of Object.values(node)) visit(member);
   };
   visit(batchSpecJsonSchema());
-  t.equal(nodes.length, 7);
+  t.equal(nodes.length, 15);
   for (const node of nodes) t.equal(node.additionalProperties, false);
 });

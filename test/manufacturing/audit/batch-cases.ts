@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { chmodSync, cpSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
@@ -6,7 +7,7 @@ import { systemEntropy } from '@zerotouch/foundation/entropy';
 import { type AuditOptions, audit, type Finding, type FindingCode } from '@zerotouch/manufacturing/audit/audit';
 import { openAuthority } from '@zerotouch/manufacturing/authority';
 import { systemFiles } from '@zerotouch/manufacturing/files';
-import { openLedger } from '@zerotouch/manufacturing/ledger/ledger';
+import { type Ledger, openLedger } from '@zerotouch/manufacturing/ledger/ledger';
 import { openManifestSigner } from '@zerotouch/manufacturing/manifest-signer';
 import { manifestLines } from '@zerotouch/manufacturing/manifest-write';
 import { parseSpec } from '@zerotouch/manufacturing/spec';
@@ -65,6 +66,14 @@ export async function batchCases(dir: string): Promise<Partial<Record<FindingCod
       const path = join(folder, 'manifest.jsonl');
       writeFileSync(path, `${change(readFileSync(path, 'utf8').trimEnd().split('\n')).join('\n')}\n`);
     });
+  const event = { batch: 'works', subject: '', detail: {}, reason: 'r' };
+  const withLedger = (work: (ledger: Ledger) => Promise<unknown>) =>
+    changed(async (folder) => {
+      const ledger = await openLedger(`sqlite:${join(folder, 'ledger.db')}`);
+      await work(ledger).finally(() => ledger.close());
+    });
+  const inLedger = (work: (ledger: Ledger) => Promise<unknown>): Case => ({ bad: withLedger(work), good });
+  const lineOf = (folder: string) => new X509Certificate(readFileSync(join(folder, 'ca', 'line-x.pem'))).fingerprint256;
   const groupOf = (file: EnrolmentFile, index: number) => file.enrollmentGroups[index] ?? { enrollmentGroupId: '' };
   const flip = (folder: string, offset: number): void => {
     const path = join(folder, 'images', 'x-000001.bin');
@@ -110,11 +119,23 @@ export async function batchCases(dir: string): Promise<Partial<Record<FindingCod
       good: changed((folder) => flip(folder, 0x10000 + 0x5000), { life: 'fielded' }),
     },
     NOT_IN_MANIFEST: against((folder) => cpSync(join(folder, 'images', 'x-000001.bin'), join(folder, 'images', 'x-000009.bin'))),
-    LEDGER_MISMATCH: against(async (folder) => {
-      const ledger = await openLedger(`sqlite:${join(folder, 'ledger.db')}`);
-      await ledger.transition('k-000003', 'scrapped', 'fell off the bench', { station: 'test' });
-      await ledger.close();
-    }),
+    LEDGER_MISMATCH: inLedger((ledger) => ledger.transition('k-000003', 'scrapped', 'fell off the bench', { station: 'test' })),
+    DEVICE_QUARANTINED: inLedger((ledger) => ledger.transition('k-000003', 'quarantined', 'jig out of line', { station: 'test' })),
+    ENROLMENT_REVOKED: {
+      bad: withLedger((ledger) => ledger.record({ ...event, kind: 'revoked', subject: 'X' }, { station: 'test' })),
+      good: withLedger(async (ledger) => {
+        await ledger.record({ ...event, kind: 'revoked', subject: '' }, { station: 'test' });
+        await ledger.record({ ...event, kind: 'reinstated', subject: '' }, { station: 'test' });
+      }),
+    },
+    AUTHORITY_LEAKED: {
+      bad: withLedger((ledger) =>
+        ledger.record({ ...event, kind: 'authority-replacing', detail: { replaced: [lineOf(sound)] } }, { station: 'test' }),
+      ),
+      good: withLedger((ledger) =>
+        ledger.record({ ...event, kind: 'authority-replacing', detail: { replaced: ['AB'] } }, { station: 'test' }),
+      ),
+    },
     // Told of an image elsewhere; here of the files beside the images.
     FILE_EXPOSED: against((folder) => chmodSync(join(folder, 'ca', 'root.key'), 0o644)),
   };

@@ -208,6 +208,16 @@ export const imageCases: Partial<Record<FindingCode, Case>> = {
   ),
   SIGNATURE_WEAK: pkiPair({ leaf: { hash: 'SHA-1' } }),
   SERVER_ROOT_RETIRED: pkiPair({ root: { subject: 'CN=Baltimore CyberTrust Root' } }),
+  KEY_MISSING: {
+    bad: () => of({ ...certified, key: undefined }),
+    good: () =>
+      of(
+        { ...certified, key: undefined },
+        planned(
+          '{ enrolmentGroup: x, attestation: x509, certificateRequests: csr, registrationId: "pump-{serial}", serial: { count: 1, digits: 1 } }',
+        ),
+      ),
+  },
   KEY_MISMATCH: pair({ ...certified, key: stranger.leaf.keyPem }),
   KEY_WEAK: {
     bad: async () => [...of(await tinyKey()), ...of(texts(await pki({ leaf: { algorithm: rsa(1024) } }))), ...of(withSecret(random(8)))],
