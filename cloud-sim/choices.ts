@@ -168,6 +168,12 @@ export const hubChoices = {
     value: connack.notAuthorised,
     why: 'only telemetry of the device itself is documented as a will, QoS 0 or 1; DPS takes none. MQTT 3.1.1 has no code of its own for it',
   },
+  serviceClockSkewSeconds: { value: 300, why: 'as at DPS: the documentation names trouble above five minutes of drift' },
+  serviceBodyBytes: { value: 1024 * 1024, why: 'a hundred devices of a bulk call fit, and any twin' },
+  unsupportedService: {
+    value: '501, NotSupported',
+    why: 'jobs, file upload, digital twins and Event Hubs endpoints do not exist here; the message says so, and what to use instead',
+  },
   disabledDevice: { value: connack.notAuthorised, why: 'the hub logs 403012, MQTT 3.1.1 has 5 for whoever may not connect' },
   throttledConnection: { value: connack.serverUnavailable, why: 'SDKs read 3 as a passing trouble and come again' },
   throttleBurst: {

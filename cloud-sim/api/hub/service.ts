@@ -1,0 +1,178 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { hubErrors } from '@zerotouch/azure-wire/errors';
+import { parseSas } from '@zerotouch/azure-wire/sas';
+import type { Clock } from '@zerotouch/foundation/clock';
+import type { Entropy } from '@zerotouch/foundation/entropy';
+import { isFault } from '@zerotouch/foundation/fault';
+import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
+import type { Logger } from 'pino';
+import { dpsChoices, hubChoices } from '../../choices.js';
+import type { Hub } from '../../hub/hub.js';
+import { QueryFault } from '../../hub/query/fault.js';
+import { type HubRight, judgeService, rightFlaw } from '../../hub/rights.js';
+import { readMatch } from '../service/etags.js';
+import { badArgument, errorAnswer, HubApiError } from './errors.js';
+import { type Call, routes } from './routes.js';
+import { throttled } from './throttled.js';
+
+const METHODS: readonly HTTPMethods[] = ['GET', 'PUT', 'POST', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS'];
+/** First segments of the paths that are a hub's, also where the host is a name of this machine. */
+const SEGMENTS = ['devices', 'twins', 'configurations', 'statistics', 'jobs', 'digitaltwins', 'files', 'messages', 'zerotouch'];
+const LOCAL = ['localhost', '127.0.0.1'];
+
+/** What the hubs' service API is made of. */
+export interface HubServicesParts {
+  park: { readonly running: ReadonlyMap<string, Hub> };
+  clock: Clock;
+  entropy: Entropy;
+  log: Logger;
+}
+
+/**
+ * The service API of every hub (2021-04-12) as a handler of HTTP requests: identities, twins, methods, queries, configurations, statistics, each
+ * with its right and a checked SAS; and, under `/zerotouch`, what only the local hub has.
+ * Source: Azure's specification file of the hub's service API.
+ * @returns takes a request for a hub's host, or says that it is for somebody else
+ */
+export function hubServices(parts: HubServicesParts): (request: IncomingMessage, response: ServerResponse) => boolean {
+  let api: Promise<FastifyInstance> | undefined;
+  return (request, response) => {
+    if (hubOf(request, parts.park.running) === undefined) return false;
+    // Most clouds never see a call of an operator: only the first one loads the router.
+    api ??= makeApi(parts);
+    api.then(
+      (app) => app.routing(request, response),
+      (error: unknown) => {
+        parts.log.error({ err: error }, 'the service API of the hubs cannot be started');
+        response.destroy();
+      },
+    );
+    return true;
+  };
+}
+
+/** The hub that a request is for: by its host, or, where that is a name of this machine, by the resource of its token. */
+export function hubOf({ headers, url = '' }: IncomingMessage, hubs: ReadonlyMap<string, Hub>): Hub | undefined {
+  const host = (headers.host ?? '').toLowerCase().replace(/:\d+$/, '');
+  const named = hubs.get(host);
+  if (named !== undefined || !LOCAL.includes(host)) return named;
+  const segment = /^\/([^/?]*)/.exec(url)?.[1]?.toLowerCase() ?? '';
+  return SEGMENTS.includes(segment) ? hubs.get(signedFor(headers.authorization)) : undefined;
+}
+
+function signedFor(authorization: string | undefined): string {
+  try {
+    return (parseSas(authorization ?? '').resource.split('/')[0] ?? '').toLowerCase();
+  } catch (error) {
+    if (isFault(error)) return '';
+    throw error;
+  }
+}
+
+async function makeApi(parts: HubServicesParts): Promise<FastifyInstance> {
+  const { fastify } = await import('fastify');
+  const answerError = errorHandler(parts);
+  const app = fastify({
+    // A path that cannot be decoded reaches no route.
+    frameworkErrors: answerError,
+    bodyLimit: hubChoices.serviceBodyBytes.value,
+    routerOptions: { caseSensitive: false, ignoreTrailingSlash: true, maxParamLength: 400 },
+  });
+  const parseJson = app.getDefaultJsonParser('error', 'error');
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser<string>(['application/json', 'text/plain'], { parseAs: 'string' }, (request, body, done) =>
+    body === '' ? done(null, undefined) : parseJson(request, body, done),
+  );
+  app.setErrorHandler(answerError);
+  app.setNotFoundHandler((request, reply) =>
+    answerError(new HubApiError(hubErrors.unknownPath, 'the hub has nothing at this path'), request, reply),
+  );
+  const served = new Map<string, HTTPMethods[]>();
+  for (const { method, url, right, rate, answer } of routes) {
+    served.set(url, [...(served.get(url) ?? []), method]);
+    app.route<{ Params: { id?: string; moduleId?: string } }>({
+      method,
+      url,
+      // Before the body is read: a stranger makes nobody parse it.
+      onRequest: async (request) => judge(hubIn(request, parts), request, right, parts),
+      handler: async (request, reply) => {
+        const hub = hubIn(request, parts);
+        if (rate !== undefined) throttled(hub.throttle.take(rate));
+        return answer(callOf(hub, request, reply));
+      },
+    });
+  }
+  for (const [url, methods] of served) {
+    const others = METHODS.filter((method) => !methods.includes(method) && !(method === 'HEAD' && methods.includes('GET')));
+    app.route({
+      method: [...others],
+      url,
+      handler: async () => {
+        throw new HubApiError(hubErrors.methodNotAllowed, `${url} answers ${methods.join(', ')}`);
+      },
+    });
+  }
+  await app.ready();
+  return app;
+}
+
+function hubIn(request: FastifyRequest, { park }: HubServicesParts): Hub {
+  const hub = hubOf(request.raw, park.running);
+  if (hub === undefined) throw new HubApiError(hubErrors.notFound, 'the hub is gone');
+  return hub;
+}
+
+function judge(hub: Hub, request: FastifyRequest, right: HubRight, { clock }: HubServicesParts): void {
+  const principal = judgeService(hub.record, request.headers.authorization, clock.now());
+  if ('refused' in principal) throw new HubApiError(hubErrors.unauthorized, 'Unauthorized', { reason: principal.refused });
+  const flaw = rightFlaw(principal, right);
+  if (flaw !== undefined) throw new HubApiError(hubErrors.unauthorizedAccess, 'Unauthorized', { reason: flaw });
+  const version = (request.query as Record<string, unknown>)['api-version'];
+  const ours = request.url.toLowerCase().startsWith('/zerotouch/');
+  if (!ours && (typeof version !== 'string' || !/^\d{4}-\d{2}-\d{2}(-preview)?$/.test(version) || version < dpsChoices.oldestApiVersion.value))
+    throw badArgument(`api-version is missing or not served; known is 2021-04-12, served is ${dpsChoices.oldestApiVersion.value} and later`);
+}
+
+function callOf(hub: Hub, request: FastifyRequest<{ Params: { id?: string; moduleId?: string } }>, reply: FastifyReply): Call {
+  const { id = '', moduleId } = request.params;
+  const gone = new AbortController();
+  reply.raw.on('close', () => gone.abort());
+  return {
+    hub,
+    id,
+    moduleId,
+    body: request.body,
+    query: request.query as Record<string, unknown>,
+    headers: request.headers,
+    match: readMatch(request.headers['if-match']),
+    gone: gone.signal,
+    reply,
+  };
+}
+
+function errorHandler({ clock, entropy, log }: HubServicesParts) {
+  return (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const known = knownError(error);
+    if (known === undefined) log.error({ err: error, url: request.url }, 'a call of the service API of a hub failed');
+    const shown = known ?? new HubApiError(hubErrors.serverError, 'the local hub itself failed');
+    if (known !== undefined) {
+      const { entry, message, reason } = known;
+      log.warn({ host: request.headers.host, method: request.method, path: request.url.split('?')[0], code: entry.code }, reason ?? message);
+    }
+    if (shown.retryAfterSeconds !== undefined) reply.header('retry-after', String(shown.retryAfterSeconds));
+    const { status, name, body } = errorAnswer(shown, { clock, entropy });
+    return reply.code(status).headers({ 'iothub-errorcode': name }).send(body);
+  };
+}
+
+function knownError(error: unknown): HubApiError | undefined {
+  if (error instanceof HubApiError) return error;
+  if (error instanceof QueryFault) return badArgument(error.message);
+  const { statusCode, code } = error as { statusCode?: unknown; code?: unknown };
+  // What the HTTP library itself refuses; its own messages may quote the body, and bodies hold keys.
+  if (statusCode === 413) return new HubApiError(hubErrors.messageTooLarge, `a body has at most ${hubChoices.serviceBodyBytes.value} bytes`);
+  if (statusCode === 415) return new HubApiError(hubErrors.unsupportedMediaType, 'the body is no application/json');
+  if (statusCode === 414) return badArgument('an id in the path is too long');
+  if (statusCode === 400) return badArgument(code === 'FST_ERR_CTP_INVALID_JSON_BODY' ? 'the body is no JSON' : 'the request is malformed');
+  return undefined;
+}
