@@ -23,7 +23,8 @@ export interface ServicePrincipal {
 export function judgeService(hub: HubRecord, authorization: string | undefined, now: number): ServicePrincipal | { refused: string } {
   const token = readToken(authorization);
   if ('refused' in token) return token;
-  if (!resourceCovers(token.resource, hub.host)) return { refused: `the token is for ${JSON.stringify(token.resource)}, this hub is ${hub.host}` };
+  if (!resourceCovers(token.resource, hub.host))
+    return { refused: `the token is for ${JSON.stringify(token.resource)}, this hub is ${hub.host}` };
   if ((token.expiry + hubChoices.serviceClockSkewSeconds.value) * 1000 < now)
     return { refused: `the token expired at ${new Date(token.expiry * 1000).toISOString()}, it is ${new Date(now).toISOString()}` };
   const { keyName = '' } = token;
@@ -31,10 +32,14 @@ export function judgeService(hub: HubRecord, authorization: string | undefined, 
   const policy = hub.policies.find(({ name }) => name === keyName);
   if (policy === undefined) {
     const names = hub.policies.map(({ name }) => name);
-    return { refused: `hub ${hub.host} has no shared access policy ${JSON.stringify(keyName)}; nearest: ${nearestWords(keyName, names) ?? 'none'}` };
+    return {
+      refused: `hub ${hub.host} has no shared access policy ${JSON.stringify(keyName)}; nearest: ${nearestWords(keyName, names) ?? 'none'}`,
+    };
   }
   if (![policy.primaryKey, policy.secondaryKey].some((key) => verifySas(token, Buffer.from(key, 'base64'))))
-    return { refused: `the token is not signed with a key of the shared access policy ${JSON.stringify(policy.name)}: it may have been rotated` };
+    return {
+      refused: `the token is not signed with a key of the shared access policy ${JSON.stringify(policy.name)}: it may have been rotated`,
+    };
   return { policy: policy.name, rights: policy.rights, expiresAt: token.expiry * 1000 };
 }
 

@@ -79,7 +79,9 @@ async function runOne(hub: Hub, deviceId: string, moduleId: string | undefined, 
       return;
     }
     default:
-      throw badArgument(`importMode ${JSON.stringify(mode)} is none of create, update, createOrUpdate, delete, updateTwin, and their IfMatchETag forms`);
+      throw badArgument(
+        `importMode ${JSON.stringify(mode)} is none of create, update, createOrUpdate, delete, updateTwin, and their IfMatchETag forms`,
+      );
   }
 }
 

@@ -2,9 +2,9 @@ import { hubErrors } from '@zerotouch/azure-wire/errors';
 import { isJsonObject, type JsonObject } from '@zerotouch/azure-wire/twin';
 import { type ConfigurationProblem, desiredOf } from '../../hub/configurations.js';
 import type { Hub } from '../../hub/hub.js';
-import { generatedAuthentication } from '../../hub/registry.js';
 import { QueryFault } from '../../hub/query/fault.js';
 import { parseCondition, parseQuery } from '../../hub/query/parser.js';
+import { generatedAuthentication } from '../../hub/registry.js';
 import type { ConfigurationRecord } from '../../store/store.js';
 import type { Match } from '../service/etags.js';
 import { idIn, maybeObject, maybeText, numberIn, objectIn } from './bodies.js';
@@ -98,7 +98,10 @@ async function shown(hub: Hub, record: ConfigurationRecord): Promise<JsonObject>
     systemMetrics: {
       results: system,
       queries: {
-        targetedCount: targetCondition === '' ? '' : `select deviceId from devices where ${targetCondition === '*' ? 'is_defined(deviceId)' : targetCondition}`,
+        targetedCount:
+          targetCondition === ''
+            ? ''
+            : `select deviceId from devices where ${targetCondition === '*' ? 'is_defined(deviceId)' : targetCondition}`,
         appliedCount: `select deviceId from devices where configurations.[[${id}]].status = 'Applied'`,
       },
     },

@@ -1,7 +1,7 @@
 import { httpStatusOf, hubErrors, type ServiceErrorEntry } from '@zerotouch/azure-wire/errors';
-import { guid } from '../../unique.js';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
+import { guid } from '../../unique.js';
 
 /** A call that the hub's service API answers with an error. The entry's message is Azure's name of the error, e.g. `DeviceNotFound`. */
 export class HubApiError extends Error {
@@ -11,7 +11,11 @@ export class HubApiError extends Error {
   readonly retryAfterSeconds: number | undefined;
 
   /** @param message what the caller reads besides the name of the error */
-  constructor(entry: ServiceErrorEntry, message: string, { reason, retryAfterSeconds }: { reason?: string; retryAfterSeconds?: number } = {}) {
+  constructor(
+    entry: ServiceErrorEntry,
+    message: string,
+    { reason, retryAfterSeconds }: { reason?: string; retryAfterSeconds?: number } = {},
+  ) {
     super(message);
     this.name = 'HubApiError';
     this.entry = entry;
@@ -40,7 +44,9 @@ export function noModule(deviceId: string, moduleId: string): HubApiError {
 
 /** If-Match names another etag than is there. */
 export function stale(etag: string): HubApiError {
-  return new HubApiError(hubErrors.preconditionFailed, 'it has changed since it was read: If-Match names another etag', { reason: `the etag is ${etag}` });
+  return new HubApiError(hubErrors.preconditionFailed, 'it has changed since it was read: If-Match names another etag', {
+    reason: `the etag is ${etag}`,
+  });
 }
 
 /** An error as the hub writes it over HTTP. Source: seen in public threads, see azure-iot-sdk-csharp, ExceptionHandlingHelper. */

@@ -45,7 +45,15 @@ export async function streamEvents(hub: Hub, request: EventsRequest, response: S
   response.end();
 }
 
-function streamed({ sequenceNumber, enqueuedTimeUtc, deviceId, moduleId, body, systemProperties, applicationProperties }: HubEvent): StreamedEvent {
+function streamed({
+  sequenceNumber,
+  enqueuedTimeUtc,
+  deviceId,
+  moduleId,
+  body,
+  systemProperties,
+  applicationProperties,
+}: HubEvent): StreamedEvent {
   return {
     sequenceNumber,
     enqueuedTimeUtc,

@@ -27,7 +27,8 @@ export async function invokeMethod(
   const { methodName: name, payload } = call;
   if (typeof name !== 'string' || !/^[^\s/#+?$]{1,128}$/.test(name)) throw badArgument('methodName is no name of 1 to 128 characters');
   const bytes = Buffer.byteLength(JSON.stringify(payload ?? null));
-  if (bytes > hubLimits.methodBytes.value) throw badArgument(`payload has ${bytes} bytes, at most ${hubLimits.methodBytes.value} are allowed`);
+  if (bytes > hubLimits.methodBytes.value)
+    throw badArgument(`payload has ${bytes} bytes, at most ${hubLimits.methodBytes.value} are allowed`);
   // Clients write 0 for a time-out that they do not set.
   const wanted = call.responseTimeoutInSeconds === 0 ? undefined : call.responseTimeoutInSeconds;
   const seconds = numberIn(wanted, 'responseTimeoutInSeconds', RESPONSE_SECONDS, DEFAULT_RESPONSE_TIMEOUT_MS / 1000);

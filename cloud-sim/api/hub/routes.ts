@@ -8,7 +8,14 @@ import type { HubRight } from '../../hub/rights.js';
 import type { Match } from '../service/etags.js';
 import { maybeText, objectIn } from './bodies.js';
 import { runBulk } from './bulk.js';
-import { applyContent, deleteConfiguration, getConfiguration, listConfigurations, putConfiguration, testQueries } from './configurations.js';
+import {
+  applyContent,
+  deleteConfiguration,
+  getConfiguration,
+  listConfigurations,
+  putConfiguration,
+  testQueries,
+} from './configurations.js';
 import { deleteDevice, deleteModule, getDevice, getModule, listDevices, listModules, putDevice, putModule } from './devices.js';
 import { badArgument, noDevice, notSupported } from './errors.js';
 import { readEventsRequest, streamEvents } from './events.js';
@@ -125,14 +132,21 @@ export const routes: readonly Route[] = [
 
   ...(['GET', 'POST', 'PUT', 'DELETE'] as const).flatMap((method) =>
     ['/jobs', '/jobs/*'].map((url) =>
-      service(method, url, () => refuse('jobs (import, export, scheduled twin updates and methods)', 'use POST /devices for up to a hundred devices at a time, or a call a device')),
+      service(method, url, () =>
+        refuse(
+          'jobs (import, export, scheduled twin updates and methods)',
+          'use POST /devices for up to a hundred devices at a time, or a call a device',
+        ),
+      ),
     ),
   ),
   ...(['GET', 'PATCH', 'POST'] as const).map((method) =>
     service(method, '/digitaltwins/*', () => refuse('the digital twin API', 'use /twins and its methods')),
   ),
   ...(['GET', 'POST'] as const).map((method) =>
-    service(method, '/messages/*', () => refuse('the built-in Event Hubs endpoint', 'read GET /zerotouch/events, or zerotouch hub monitor')),
+    service(method, '/messages/*', () =>
+      refuse('the built-in Event Hubs endpoint', 'read GET /zerotouch/events, or zerotouch hub monitor'),
+    ),
   ),
 ];
 

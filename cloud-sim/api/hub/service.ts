@@ -129,8 +129,13 @@ function judge(hub: Hub, request: FastifyRequest, right: HubRight, { clock }: Hu
   if (flaw !== undefined) throw new HubApiError(hubErrors.unauthorizedAccess, 'Unauthorized', { reason: flaw });
   const version = (request.query as Record<string, unknown>)['api-version'];
   const ours = request.url.toLowerCase().startsWith('/zerotouch/');
-  if (!ours && (typeof version !== 'string' || !/^\d{4}-\d{2}-\d{2}(-preview)?$/.test(version) || version < dpsChoices.oldestApiVersion.value))
-    throw badArgument(`api-version is missing or not served; known is 2021-04-12, served is ${dpsChoices.oldestApiVersion.value} and later`);
+  if (
+    !ours &&
+    (typeof version !== 'string' || !/^\d{4}-\d{2}-\d{2}(-preview)?$/.test(version) || version < dpsChoices.oldestApiVersion.value)
+  )
+    throw badArgument(
+      `api-version is missing or not served; known is 2021-04-12, served is ${dpsChoices.oldestApiVersion.value} and later`,
+    );
 }
 
 function callOf(hub: Hub, request: FastifyRequest<{ Params: { id?: string; moduleId?: string } }>, reply: FastifyReply): Call {
@@ -157,7 +162,10 @@ function errorHandler({ clock, entropy, log }: HubServicesParts) {
     const shown = known ?? new HubApiError(hubErrors.serverError, 'the local hub itself failed');
     if (known !== undefined) {
       const { entry, message, reason } = known;
-      log.warn({ host: request.headers.host, method: request.method, path: request.url.split('?')[0], code: entry.code }, reason ?? message);
+      log.warn(
+        { host: request.headers.host, method: request.method, path: request.url.split('?')[0], code: entry.code },
+        reason ?? message,
+      );
     }
     if (shown.retryAfterSeconds !== undefined) reply.header('retry-after', String(shown.retryAfterSeconds));
     const { status, name, body } = errorAnswer(shown, { clock, entropy });
@@ -170,7 +178,8 @@ function knownError(error: unknown): HubApiError | undefined {
   if (error instanceof QueryFault) return badArgument(error.message);
   const { statusCode, code } = error as { statusCode?: unknown; code?: unknown };
   // What the HTTP library itself refuses; its own messages may quote the body, and bodies hold keys.
-  if (statusCode === 413) return new HubApiError(hubErrors.messageTooLarge, `a body has at most ${hubChoices.serviceBodyBytes.value} bytes`);
+  if (statusCode === 413)
+    return new HubApiError(hubErrors.messageTooLarge, `a body has at most ${hubChoices.serviceBodyBytes.value} bytes`);
   if (statusCode === 415) return new HubApiError(hubErrors.unsupportedMediaType, 'the body is no application/json');
   if (statusCode === 414) return badArgument('an id in the path is too long');
   if (statusCode === 400) return badArgument(code === 'FST_ERR_CTP_INVALID_JSON_BODY' ? 'the body is no JSON' : 'the request is malformed');

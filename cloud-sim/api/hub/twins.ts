@@ -27,7 +27,9 @@ export async function writeTwin(hub: Hub, identity: Identity, body: unknown, mat
   const written = objectIn(body, 'the body');
   const tags = maybeObject(written.tags, 'tags');
   const desired = maybeObject(maybeObject(written.properties, 'properties')?.desired, 'properties.desired');
-  const given = replace ? { tags: tags ?? {}, desired: desired ?? {} } : { ...(tags === undefined ? {} : { tags }), ...(desired === undefined ? {} : { desired }) };
+  const given = replace
+    ? { tags: tags ?? {}, desired: desired ?? {} }
+    : { ...(tags === undefined ? {} : { tags }), ...(desired === undefined ? {} : { desired }) };
   // Whoever writes back what it read sends what the service itself wrote.
   const plain = Object.fromEntries(Object.entries(given).map(([name, section]) => [name, withoutService(section)]));
   const etag = match.kind === 'etag' ? { etag: match.etag } : {};

@@ -27,7 +27,7 @@ type Security = Parameters<typeof ProvisioningDeviceClient.create>[3];
 type AnyTransport = Parameters<typeof ProvisioningDeviceClient.create>[2];
 
 /** Leads connections to the standard HTTPS port, which some clients insist on, to the cloud's own. */
-class ToCloud extends Agent {
+export class ToCloud extends Agent {
   readonly #cloud: Cloud;
 
   constructor(cloud: Cloud) {
