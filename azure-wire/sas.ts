@@ -36,11 +36,23 @@ export interface SasRequest {
  * A shared access signature in the form the Node and Python SDKs send: the resource encoded with upper-case escapes.
  * Source: iot-dps/how-to-control-access, iot-hub-dev-guide-sas.
  */
-export function buildSas({ resource, key, expiry, keyName }: SasRequest): string {
-  const signedResource = encodeURIComponent(resource);
-  const seconds = String(Math.floor(expiry));
-  const signature = encodeURIComponent(sign(key, signedResource, seconds).toString('base64'));
-  return `${PREFIX}sr=${signedResource}&sig=${signature}&se=${seconds}${keyName === undefined ? '' : `&skn=${encodeURIComponent(keyName)}`}`;
+export function buildSas({ key, ...unsigned }: SasRequest): string {
+  return assembleSas(unsigned, createHmac('sha256', key).update(textToSign(unsigned), 'utf8').digest());
+}
+
+/** What {@link buildSas} takes, but the key: for a key that only a TPM can use. */
+export type UnsignedSas = Omit<SasRequest, 'key'>;
+
+/** The text whose HMAC-SHA256 with the key is a token's signature. */
+export function textToSign({ resource, expiry }: UnsignedSas): string {
+  return `${encodeURIComponent(resource)}\n${Math.floor(expiry)}`;
+}
+
+/** The token for a signature of {@link textToSign} that was made elsewhere. */
+export function assembleSas({ resource, expiry, keyName }: UnsignedSas, signature: Uint8Array): string {
+  const text = encodeURIComponent(Buffer.from(signature).toString('base64'));
+  const name = keyName === undefined ? '' : `&skn=${encodeURIComponent(keyName)}`;
+  return `${PREFIX}sr=${encodeURIComponent(resource)}&sig=${text}&se=${Math.floor(expiry)}${name}`;
 }
 
 /**

@@ -59,8 +59,10 @@ for (const published of packages) {
 
 async function fill(stage, { name, room, description, readme, command, threads = [], doors }) {
   const rooms = closureOf(room);
-  const dependencies = Object.assign({}, ...rooms.map(foreignDependencies));
-  await bundle(stage, name, [command, ...threads, ...Object.values(doors)], dependencies);
+  const dependencies = Object.assign({}, ...rooms.map((each) => foreignDependencies(each, 'dependencies')));
+  // What only some transports need: `npm install --omit=optional` leaves it out.
+  const optionalDependencies = Object.assign({}, ...rooms.map((each) => foreignDependencies(each, 'optionalDependencies')));
+  await bundle(stage, name, [command, ...threads, ...Object.values(doors)], { ...dependencies, ...optionalDependencies });
   for (const each of rooms) copyTypes(each, join(stage, 'types'));
   mkdirSync(join(stage, 'bin'));
   writeFileSync(join(stage, 'bin', `${name}.js`), `#!/usr/bin/env node\nimport '../dist/${bundleName(command)}.js';\n`, { mode: 0o755 });
@@ -78,6 +80,7 @@ async function fill(stage, { name, room, description, readme, command, threads =
     bin: { [name]: `bin/${name}.js` },
     exports: Object.fromEntries(exports),
     dependencies: Object.fromEntries(Object.entries(dependencies).sort()),
+    optionalDependencies: Object.fromEntries(Object.entries(optionalDependencies).sort()),
   };
   writeFileSync(join(stage, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
   copyFileSync(join(top, 'LICENSE'), join(stage, 'LICENSE'));
@@ -122,8 +125,8 @@ function closureOf(room, found = new Set()) {
   return [...found];
 }
 
-function foreignDependencies(room) {
-  return Object.fromEntries(Object.entries(readManifest(room).dependencies ?? {}).filter(([name]) => !name.startsWith('@zerotouch/')));
+function foreignDependencies(room, kind) {
+  return Object.fromEntries(Object.entries(readManifest(room)[kind] ?? {}).filter(([name]) => !name.startsWith('@zerotouch/')));
 }
 
 /** The declarations of a room, with imports of other rooms turned into relative ones. */

@@ -39,6 +39,10 @@ export interface Endpoint {
    * user name and in the SAS token.
    */
   readonly gateway?: { readonly host: string; readonly port: number };
+  /** Where DPS and hubs are reached by the other protocols, when not on their own ports (AMQP 5671, HTTPS and WebSocket 443): the local cloud. */
+  readonly ports?: { readonly amqp?: number; readonly https?: number };
+  /** An HTTP proxy that every connection goes through (CONNECT): `http://[user:password@]host[:port]`. Secret when it holds a password. */
+  readonly proxy?: string;
   /** Extra certificate authority of the server, PEM; absent: the runtime's own trust store. */
   readonly ca?: string;
 }

@@ -5,10 +5,13 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Endpoint } from '../boot/ports.js';
 import type { Identity } from '../identity/identity.js';
 import { type ClientName, clientNames } from '../transport/client-names.js';
+import { type TransportName, transportNames } from '../transport/transport-names.js';
+import { requireTransport } from '../transport/transport-package.js';
 import { CLOUD_FILE, readCloudFile } from './cloud-file.js';
 import { Deadline } from './deadline.js';
 import type { Device } from './device.js';
 import { BootFault } from './faults.js';
+import { parseProxy } from './proxy.js';
 
 /** The options of `zerotouch boot` and `zerotouch-device`, parsed. */
 export interface BootOptions {
@@ -17,9 +20,12 @@ export interface BootOptions {
   /** Seconds allowed until the device is running; {@link ONCE_TIMEOUT_S} with `once`, without end otherwise. */
   readonly timeout?: number;
   readonly client: ClientName;
+  readonly transport: TransportName;
+  /** An HTTP proxy, or `env:NAME` for one whose URL holds a password. */
+  readonly proxy?: string;
   /** The file of a local cloud. */
   readonly cloud?: string;
-  /** Host of DPS, with a port if it is not 8883. */
+  /** Host of DPS, with a port if it is not the transport's own. */
   readonly endpoint?: string;
 }
 
@@ -37,18 +43,24 @@ export function addBootOptions(command: Command, name: string): Command {
         parseSeconds,
       ),
     )
-    .addOption(new Option('--transport <name>', 'how to speak to the cloud').choices(['mqtt']).default('mqtt'))
+    .addOption(
+      new Option('--transport <name>', 'how to speak to the cloud; http is for DPS only, the hub then goes by mqtt')
+        .choices(transportNames)
+        .default('mqtt'),
+    )
     .addOption(
       new Option('--client <name>', "sdk: Microsoft's clients; wire: our own, over the mqtt package").choices(clientNames).default('sdk'),
     )
     .option('--cloud <file>', `the file of a local cloud (default: ${CLOUD_FILE}, for images of the local ID scope)`)
-    .option('--endpoint <host>', 'host of DPS, with :PORT if it is not 8883 (default: the one that was burnt)')
+    .option('--endpoint <host>', "host of DPS, with :PORT if it is not the transport's own (default: the one that was burnt)")
+    .option('--proxy <url>', 'an HTTP proxy to go through: http://host:port, or env:NAME for one with a password')
     .addHelpText(
       'after',
       `
 Examples:
   $ ${name} batch/images/thermo-000001.bin --once
   $ ${name} batch/images/thermo-000001.bin --client wire --json
+  $ ${name} batch/images/thermo-000001.bin --transport amqp-ws --proxy http://proxy:3128
 
 Exits 1 when the device is refused, 2 when the image cannot be used, 3 when no cloud runs here or nobody answers in time.`,
     );
@@ -59,6 +71,13 @@ Exits 1 when the device is refused, 2 when the image cannot be used, 3 when no c
  * @throws BootFault and what the image's reader throws; a failed boot has said its result by then
  */
 export async function bootImage(path: string, options: BootOptions, output: Output, signal: AbortSignal): Promise<void> {
+  if (options.client === 'wire' && !options.transport.startsWith('mqtt')) {
+    throw new BootFault('BAD_OPTION', 'the wire client speaks MQTT alone', {
+      seen: `--client wire --transport ${options.transport}`,
+      expected: '--transport mqtt or mqtt-ws, or --client sdk',
+    });
+  }
+  requireTransport(options.transport);
   const endpoint = chooseEndpoint(options);
   const timeout = options.timeout ?? (options.once === true ? ONCE_TIMEOUT_S : undefined);
   using limit = new Deadline(signal, timeout === undefined ? undefined : timeout * 1000);
@@ -70,6 +89,7 @@ export async function bootImage(path: string, options: BootOptions, output: Outp
     const device = await powerOn({
       flash: path,
       client: options.client,
+      transport: options.transport,
       endpoint,
       signal: limit.signal,
       giveUpWhenRefused: options.once === true,
@@ -151,13 +171,20 @@ async function stayUp(device: Device, output: Output, signal: AbortSignal): Prom
   await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
+function chooseEndpoint(options: BootOptions): (identity: Identity) => Endpoint {
+  const direct = choosePlace(options);
+  if (options.proxy === undefined) return direct;
+  const proxy = parseProxy(options.proxy);
+  return (identity) => ({ ...direct(identity), proxy });
+}
+
 /** Where this device goes: the endpoint or cloud named, else the local cloud of this folder, else what was burnt. */
-function chooseEndpoint({ cloud, endpoint }: BootOptions): (identity: Identity) => Endpoint {
+function choosePlace({ cloud, endpoint, transport }: BootOptions): (identity: Identity) => Endpoint {
   if (cloud !== undefined && endpoint !== undefined) {
     throw new BootFault('BAD_OPTION', '--cloud and --endpoint exclude each other', { expected: 'one of them' });
   }
   if (endpoint !== undefined) {
-    const named = parseEndpoint(endpoint);
+    const named = parseEndpoint(endpoint, transport);
     return () => named;
   }
   if (cloud !== undefined) {
@@ -176,13 +203,15 @@ function chooseEndpoint({ cloud, endpoint }: BootOptions): (identity: Identity) 
   };
 }
 
-function parseEndpoint(text: string): Endpoint {
-  const match = /^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::(\d{1,5}))?$/.exec(text);
-  const port = Number(match?.[2] ?? 8883);
-  if (match?.[1] === undefined || port < 1 || port > 65_535) {
+function parseEndpoint(text: string, transport: TransportName): Endpoint {
+  const match = /^(?:\[([0-9A-Fa-f:]+)\]|([A-Za-z0-9.-]+))(?::(\d{1,5}))?$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3] ?? 8883);
+  if (host === undefined || port < 1 || port > 65_535) {
     throw new BootFault('BAD_OPTION', '--endpoint is no host', { seen: text, expected: 'HOST or HOST:PORT' });
   }
-  return { dpsHost: match[1], dpsPort: port };
+  if (match?.[3] === undefined || transport === 'mqtt') return { dpsHost: host, dpsPort: port };
+  return { dpsHost: host, dpsPort: 8883, ports: transport === 'amqp' ? { amqp: port } : { https: port } };
 }
 
 /** One line that a terminal can take; the whole is in the JSON. */

@@ -21,7 +21,7 @@ export function readCloudFile(path: string): Endpoint {
     });
   const file = parse(path, bad);
   const dps = isJsonObject(file.dps) ? file.dps : {};
-  const { host, mqttPort } = dps;
+  const { host, mqttPort, amqpPort, httpsPort } = dps;
   if (typeof host !== 'string' || host === '') throw bad('dps.host is missing', host, 'a host name');
   if (!isPort(mqttPort)) throw bad('dps.mqttPort is not a port', mqttPort, 'a number from 1 to 65535');
   if (typeof file.ca !== 'string') throw bad('ca is missing', file.ca, 'the path of a PEM file');
@@ -32,7 +32,8 @@ export function readCloudFile(path: string): Endpoint {
   } catch {
     throw bad(`its certificate authority ${caPath} cannot be read`);
   }
-  return { dpsHost: host, dpsPort: mqttPort, gateway: { host, port: mqttPort }, ca };
+  const ports = { ...(isPort(amqpPort) ? { amqp: amqpPort } : {}), ...(isPort(httpsPort) ? { https: httpsPort } : {}) };
+  return { dpsHost: host, dpsPort: mqttPort, gateway: { host, port: mqttPort }, ports, ca };
 }
 
 function parse(path: string, bad: (summary: string) => BootFault): JsonObject {

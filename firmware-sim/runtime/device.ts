@@ -18,6 +18,8 @@ import { type DeviceState, deviceState, type TableName } from '../boot/state.js'
 import { type Identity, readIdentity } from '../identity/identity.js';
 import type { ClientName } from '../transport/client-names.js';
 import { clientPorts } from '../transport/clients.js';
+import { isTimeKnown } from '../transport/time-known.js';
+import type { TransportName } from '../transport/transport-names.js';
 import { BootFault } from './faults.js';
 
 /** How a device is powered on. Only `flash` is needed. */
@@ -28,6 +30,8 @@ export interface DeviceOptions {
   readonly efuse?: Uint8Array;
   /** `sdk`: Microsoft's clients, the default. `wire`: this project's own, over the `mqtt` package. */
   readonly client?: ClientName;
+  /** How to speak to the cloud; `mqtt` unless given. `http` is for DPS only: the hub is then reached by MQTT. */
+  readonly transport?: TransportName;
   /** Where to go. By default the DPS that was burnt, port 8883, and hubs by their own names. */
   readonly endpoint?: Endpoint | ((identity: Identity) => Endpoint);
   /** Makes the device what the desired properties say; throws when it cannot. By default everything is accepted. */
@@ -54,9 +58,6 @@ export interface DeviceEvents {
   halted: [];
 }
 
-/** The oldest time a set clock can show: anything earlier is a device that was never told the time. */
-const EARLIEST_TIME = Date.UTC(2024, 0, 1);
-
 /**
  * One device: an image, the boot machine, and a client. It keeps itself connected until {@link stop}.
  */
@@ -75,8 +76,8 @@ export class Device extends EventEmitter<DeviceEvents> {
       {
         mount: () => mountFlash(options),
         endpoint: endpointOf(options.endpoint),
-        time: { set: async () => (clock.now() >= EARLIEST_TIME ? 'clock-set' : 'clock-unset') },
-        ...clientPorts(options.client ?? 'sdk', clock),
+        time: { set: async () => (isTimeKnown(clock) ? 'clock-set' : 'clock-unset') },
+        ...clientPorts(options.client ?? 'sdk', clock, options.transport),
         config: { apply: options.apply ?? (async () => undefined) },
         clock,
         entropy: options.entropy ?? systemEntropy,

@@ -1,13 +1,49 @@
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { DpsPort, HubPort } from '../boot/ports.js';
 import type { ClientName } from './client-names.js';
-import { createSdkDps } from './sdk-dps.js';
-import { createSdkHub } from './sdk-hub.js';
-import { createWireDps } from './wire-dps.js';
-import { createWireHub } from './wire-hub.js';
+import { hubTransport, type TransportName, type WireTransportName } from './transport-names.js';
 
-/** The ports of one client. */
-export function clientPorts(client: ClientName, clock: Clock): { dps: DpsPort; hub: HubPort } {
-  if (client === 'sdk') return { dps: createSdkDps({ clock }), hub: createSdkHub({ clock }) };
-  return { dps: createWireDps({ clock }), hub: createWireHub({ clock }) };
+/** The two ways out of a device. */
+export interface CloudPorts {
+  readonly dps: DpsPort;
+  readonly hub: HubPort;
+}
+
+/**
+ * The ports of one client over one transport. Their code is loaded at the first call: a device keeps in memory only what it speaks.
+ * @param transport our own client speaks `mqtt` and `mqtt-ws`
+ */
+export function clientPorts(client: ClientName, clock: Clock, transport: TransportName = 'mqtt'): CloudPorts {
+  const hub = hubTransport(transport);
+  if (client === 'sdk') {
+    return {
+      dps: lazyDps(async () => (await import('./sdk-dps.js')).createSdkDps({ clock, transport })),
+      hub: lazyHub(async () => (await import('./sdk-hub.js')).createSdkHub({ clock, transport: hub })),
+    };
+  }
+  const wire: WireTransportName = transport === 'mqtt-ws' ? 'mqtt-ws' : 'mqtt';
+  return {
+    dps: lazyDps(async () => (await import('./wire-dps.js')).createWireDps({ clock, transport: wire })),
+    hub: lazyHub(async () => (await import('./wire-hub.js')).createWireHub({ clock, transport: wire })),
+  };
+}
+
+function lazyDps(load: () => Promise<DpsPort>): DpsPort {
+  let port: Promise<DpsPort> | undefined;
+  return {
+    async register(...call) {
+      port ??= load();
+      return (await port).register(...call);
+    },
+  };
+}
+
+function lazyHub(load: () => Promise<HubPort>): HubPort {
+  let port: Promise<HubPort> | undefined;
+  return {
+    async connect(...call) {
+      port ??= load();
+      return (await port).connect(...call);
+    },
+  };
 }

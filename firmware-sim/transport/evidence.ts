@@ -63,15 +63,17 @@ const CONNACK: Record<number, readonly [FailureKind, string]> = {
 /**
  * An error of the socket, of TLS or of the MQTT library, told apart by its `code` alone.
  * A number is the return code of a CONNACK: so the `mqtt` package reports it.
+ * @param now what this device's clock says, where a certificate was judged by it
  */
-export function sortConnectionError(error: unknown): Failure {
+export function sortConnectionError(error: unknown, now?: Date): Failure {
   const { code, message } = anatomy(error);
   if (typeof code === 'number') return code > 5 ? invalid(message) : sortConnack(code);
   if (code === undefined && CONNECTION_GONE.test(message)) return dropped(message);
   if (code === undefined) return /timeout/i.test(message) ? timedOut(oneLine(message)) : invalid(message);
   const detail = oneLine(message.includes(code) ? message : `${message} (${code})`);
   if (code === 'CERT_NOT_YET_VALID' || code === 'CERT_HAS_EXPIRED') {
-    return { outcome: 'unreachable', detail: `${detail}: either the server's certificate or this device's clock is wrong` };
+    const clock = now === undefined ? '' : ` (${now.toISOString()})`;
+    return { outcome: 'unreachable', detail: `${detail}: either the server's certificate or this device's clock${clock} is wrong` };
   }
   if (UNREACHABLE.has(code) || FOREIGN_CERTIFICATE.test(code)) return { outcome: 'unreachable', detail };
   // The server ended the handshake over the client's certificate: Azure does so for some, but so does a proxy in between.

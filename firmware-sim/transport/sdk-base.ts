@@ -1,13 +1,14 @@
 import type { EventEmitter } from 'node:events';
 import { createRequire } from 'node:module';
 import { type Duplex, PassThrough } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import type { Clock } from '@zerotouch/foundation/clock';
+import { ReadySocketAgent } from './ready-socket-agent.js';
 import { cut, hangUp } from './socket.js';
+import type { WireTransportName } from './transport-names.js';
 
 /** The MQTT layer under the SDK's transports (azure-iot-mqtt-base), as far as it is handled here. */
-export interface SdkMqttBase extends EventEmitter {
-  setOptions(options: { ca?: string }): void;
-}
+export type SdkMqttBase = EventEmitter;
 
 interface SdkMqttClient extends EventEmitter {
   readonly stream: Duplex;
@@ -24,8 +25,6 @@ interface SdkMqttBaseClass {
 
 /** How a transport wants to be told what goes on under the SDK. */
 export interface SdkWatch {
-  /** Extra certificate authority, PEM; absent: the runtime's own trust store. */
-  readonly ca: string | undefined;
   /** A CONNACK let us in. */
   readonly onConnect?: () => void;
   /** A connection is gone: the SDK does not always notice, above all not while it waits for a SUBACK. */
@@ -37,9 +36,15 @@ export interface SdkWatch {
   readonly onMessage: (topic: string, payload: Uint8Array, forward: (payload: Uint8Array) => void) => void;
 }
 
+/** A connection for the SDK, and what is to go over it. */
+export interface SdkLine {
+  readonly socket: TLSSocket;
+  readonly transport: WireTransportName;
+}
+
 /**
- * The official MQTT base under our eyes: its connections, its messages and its errors are seen, and its sockets can be freed. The
- * SDKs' own cancel and disconnect wait for answers that may never come.
+ * The official MQTT base under our eyes: it speaks over the one connection that was dialled for it; its messages and its errors are seen, and its
+ * sockets can be freed. The SDKs' own cancel and disconnect wait for answers that may never come.
  */
 export class WatchedBase {
   /** To hand to a transport of the SDK. */
@@ -48,46 +53,58 @@ export class WatchedBase {
   networkError: unknown;
   readonly #library: SdkMqttLibrary;
   readonly #watch: SdkWatch;
-  readonly #streams = new Set<Duplex>();
+  readonly #line: SdkLine;
+  #stream: Duplex | undefined;
   #over = false;
 
   /** @param transportPackage the SDK package whose own copies are taken: several versions are installed, and they differ */
-  constructor(transportPackage: 'azure-iot-provisioning-device-mqtt' | 'azure-iot-device-mqtt', watch: SdkWatch) {
+  constructor(transportPackage: 'azure-iot-provisioning-device-mqtt' | 'azure-iot-device-mqtt', line: SdkLine, watch: SdkWatch) {
     const own = createRequire(createRequire(import.meta.url).resolve(transportPackage));
     const { MqttBase } = own('azure-iot-mqtt-base') as { MqttBase: SdkMqttBaseClass };
     this.#library = createRequire(own.resolve('azure-iot-mqtt-base'))('mqtt') as SdkMqttLibrary;
+    this.#line = line;
     this.#watch = watch;
+    // The library tells only some errors of a socket that it did not open itself.
+    line.socket.on('error', (error) => {
+      this.networkError = error;
+    });
     this.base = new MqttBase({ connect: (uri, options) => this.#connect(uri, options) });
-    if (watch.ca !== undefined) this.base.setOptions({ ca: watch.ca });
     this.#filterMessages();
   }
 
   /** Frees every socket at once and opens no other. */
   async cut(): Promise<void> {
     this.#over = true;
-    await Promise.all([...this.#streams].map((stream) => cut(stream)));
+    if (this.#stream !== undefined) await cut(this.#stream);
+    await cut(this.#line.socket);
   }
 
-  /** Says goodbye on every connection, frees its socket and opens no other. */
+  /** Says goodbye, frees the sockets and opens no other. */
   async hangUp(clock: Clock): Promise<void> {
     this.#over = true;
-    await Promise.all([...this.#streams].map((stream) => hangUp(stream, clock)));
+    if (this.#stream !== undefined) await hangUp(this.#stream, clock);
+    await cut(this.#line.socket);
   }
 
   #connect(uri: string, options: object): SdkMqttClient {
-    // The SDK cannot be stopped from connecting after the end (and an exception here would be nobody's): it gets a line that is dead.
-    const client = this.#over
-      ? new this.#library.MqttClient(deadStream, options)
-      : this.#library.connect(uri, { ...options, rejectUnauthorized: true });
-    if (!this.#over) {
-      this.#streams.add(client.stream);
-      client.stream.once('close', () => this.#streams.delete(client.stream));
-    }
+    const client = this.#client(uri, options);
     client.on('error', (error) => {
       this.networkError = error;
     });
     client.on('connect', () => this.#watch.onConnect?.());
     client.on('close', () => this.#watch.onClose());
+    return client;
+  }
+
+  #client(uri: string, options: object): SdkMqttClient {
+    // The SDK cannot be stopped from connecting again (and an exception here would be nobody's): it gets a line that is dead.
+    if (this.#over || this.#stream !== undefined || this.#line.socket.destroyed) return new this.#library.MqttClient(deadStream, options);
+    const { socket, transport } = this.#line;
+    const client =
+      transport === 'mqtt'
+        ? new this.#library.MqttClient(() => socket, options)
+        : this.#library.connect(uri, { ...options, wsOptions: { agent: new ReadySocketAgent(socket) } });
+    this.#stream = client.stream;
     return client;
   }
 

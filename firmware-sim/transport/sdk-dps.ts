@@ -1,96 +1,96 @@
-import { parseDpsResponse } from '@zerotouch/azure-wire/dps-mqtt';
-import { parseJson } from '@zerotouch/azure-wire/json';
 import type { Clock } from '@zerotouch/foundation/clock';
 import provisioning from 'azure-iot-provisioning-device';
-import { Mqtt } from 'azure-iot-provisioning-device-mqtt';
-import { SymmetricKeySecurityClient } from 'azure-iot-security-symmetric-key';
-import { X509Security } from 'azure-iot-security-x509';
 import type { DpsOutcome, DpsPort, DpsProgress } from '../boot/ports.js';
-import type { Identity } from '../identity/identity.js';
-import { dropped, sortConnectionError, sortSdkError, timedOut } from './evidence.js';
+import { dpsAddress, sdkHost } from './address.js';
+import { invalid, timedOut } from './evidence.js';
+import { sortAmqpError } from './evidence-amqp.js';
 import { Lifeline } from './lifeline.js';
-import { readAssignment, readDpsReply } from './replies.js';
-import { WatchedBase } from './sdk-base.js';
+import { readAssignment } from './replies.js';
+import type { DpsLine, OpenDpsLine } from './sdk-dps-line.js';
 import { PollingTransport } from './sdk-polling.js';
-import { hostAndPort, tokenExpiry } from './sign-in.js';
+import { securityClient } from './sdk-security.js';
+import { dpsToken } from './sign-in.js';
+import type { TransportName } from './transport-names.js';
+import { loadTransport, TransportFault } from './transport-package.js';
 
 // Node finds no names in this CommonJS module.
 const { ProvisioningDeviceClient } = provisioning;
-
-type SecurityClient = Parameters<typeof ProvisioningDeviceClient.create>[3];
 
 /**
  * DPS over the official clients. Left alone the SDK repeats a 429 or a 5xx for ever, and reconnects unseen after a drop between two
  * polls: here each ends the attempt with what was seen, and when to try again is the boot machine's to decide.
  */
-export function createSdkDps({ clock }: { clock: Clock }): DpsPort {
+export function createSdkDps({ clock, transport = 'mqtt' }: { clock: Clock; transport?: TransportName }): DpsPort {
   return {
     async register({ identity, endpoint, payload }, progress, signal) {
       if (signal.aborted) return timedOut();
+      const { attestation } = identity;
+      if (attestation.kind === 'tpm' && transport.startsWith('mqtt'))
+        return invalid('DPS takes no TPM over MQTT: use the transport amqp, amqp-ws or http');
+      const address = dpsAddress(endpoint, transport);
       const life = new Lifeline();
-      const tell = firstTimeOnly(progress);
-      const watched: WatchedBase = new WatchedBase('azure-iot-provisioning-device-mqtt', {
-        ca: endpoint.ca,
-        onConnect: () => tell('connected'),
-        onClose: () =>
-          life.lose(watched.networkError === undefined ? dropped('DPS closed the connection') : sortConnectionError(watched.networkError)),
-        onMessage(topic, payload, forward) {
-          const response = parseDpsResponse(topic);
-          if (response === undefined) return;
-          const reply = readDpsReply(response.status, parseJson(payload), response.retryAfter);
-          if (reply.outcome === 'poll') tell('assigning');
-          if (reply.outcome === 'poll' || reply.outcome === 'assigned') forward(payload);
-          else life.lose(reply);
-        },
+      const open = await openerOf(transport).catch((error: unknown) => {
+        if (error instanceof TransportFault) return invalid(error.message);
+        throw error;
       });
-      const mqtt = new Mqtt(watched.base as unknown as ConstructorParameters<typeof Mqtt>[0]);
-      // Emitted when the socket is lost while no call is in flight; without a listener it would end the process.
-      mqtt.on('error', (error) => life.lose(sortSdkError(error)));
-      const transport = new PollingTransport(mqtt, clock);
-      const host = hostAndPort({ host: endpoint.dpsHost, port: endpoint.dpsPort });
-      const client = ProvisioningDeviceClient.create(host, identity.idScope, transport, securityClient(identity, clock));
-      if (payload !== undefined) client.setProvisioningPayload(payload);
-
-      const outcome = await life.during<DpsOutcome>(signal, (answer) => {
-        const failed = (error: unknown): void => answer(sortSdkError(error, { network: watched.networkError }));
-        try {
-          client.register((error, result) => (error ? failed(error) : answer(readAssignment(result))));
-        } catch (error) {
-          failed(error);
-        }
-        return undefined;
+      if ('outcome' in open) return open;
+      const opened = await open({
+        request: { ...endpoint, ...address, attestation },
+        clock,
+        signal,
+        tell: firstTimeOnly(progress),
+        fail: (failure) => life.lose(failure),
+        failed: () => life.end !== undefined,
       });
-      life.close();
-      transport.end();
-      await (signal.aborted ? watched.cut() : watched.hangUp(clock));
+      if ('outcome' in opened) return opened;
+      const outcome = await register(opened, life);
+      await (signal.aborted ? opened.cut() : opened.hangUp(clock));
       return outcome;
+
+      async function register(line: DpsLine, life: Lifeline): Promise<DpsOutcome> {
+        const renewToken = async () => (await dpsToken(identity, clock)) ?? '';
+        const polling = new PollingTransport(line.transport, clock, renewToken);
+        const client = ProvisioningDeviceClient.create(
+          sdkHost(address, transport),
+          identity.idScope,
+          polling,
+          securityClient(identity, clock),
+        );
+        if (payload !== undefined) client.setProvisioningPayload(payload);
+        const outcome = await life.during<DpsOutcome>(signal, (answer) => {
+          const failed = (error: unknown): void => answer(sortAmqpError(error, line.networkError()));
+          try {
+            client.register((error, result) => (error ? failed(error) : answer(readResult(result))));
+          } catch (error) {
+            failed(error);
+          }
+          return undefined;
+        });
+        life.close();
+        polling.end();
+        return outcome;
+      }
     },
   };
 }
 
-// The SDK's packages declare their signatures by copies of one class that the compiler must hold apart.
-function securityClient({ attestation, registrationId }: Identity, clock: Clock): SecurityClient {
-  if (attestation.kind === 'x509') return new X509Security(registrationId, { cert: attestation.certificate, key: attestation.privateKey });
-  const key = Buffer.from(attestation.key).toString('base64');
-  return new ClockedKeyClient(registrationId, key, clock) as unknown as SecurityClient;
+// For a TPM the SDK hands out the whole status, else its registration state alone.
+function readResult(result: unknown): DpsOutcome {
+  const state: unknown = Reflect.get(Object(result), 'registrationState');
+  return readAssignment(Object(state ?? result));
 }
 
-/** The SDK signs for an hour of the machine's time; a device's clock may be another. */
-class ClockedKeyClient extends SymmetricKeySecurityClient {
-  readonly #clock: Clock;
-
-  constructor(registrationId: string, key: string, clock: Clock) {
-    super(registrationId, key);
-    this.#clock = clock;
-  }
-
-  override createSharedAccessSignature(
-    ...[idScope, callback]: Parameters<SymmetricKeySecurityClient['createSharedAccessSignature']>
-  ): void {
-    super.createSharedAccessSignature(idScope, (error, signature) => {
-      signature?.extend(tokenExpiry(this.#clock));
-      callback?.(error, signature);
-    });
+/** Loaded when first needed: AMQP and HTTPS are packages of their own, which a device that speaks MQTT need not have. */
+async function openerOf(transport: TransportName): Promise<OpenDpsLine> {
+  switch (transport) {
+    case 'mqtt':
+    case 'mqtt-ws':
+      return (await import('./sdk-dps-mqtt.js')).openMqttDps(transport);
+    case 'amqp':
+    case 'amqp-ws':
+      return (await loadTransport(transport, () => import('./sdk-dps-amqp.js'))).openAmqpDps(transport);
+    case 'http':
+      return (await loadTransport(transport, () => import('./sdk-dps-http.js'))).openHttpDps;
   }
 }
 

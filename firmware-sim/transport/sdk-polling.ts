@@ -4,14 +4,18 @@ import type {
   DeviceRegistrationResult,
   RegistrationRequest,
   SymmetricKeyProvisioningTransport,
+  TpmProvisioningTransport,
   X509ProvisioningTransport,
 } from 'azure-iot-provisioning-device';
 import { POLL_INTERVAL_MS } from './replies.js';
 
 type Callback = Parameters<X509ProvisioningTransport['registrationRequest']>[1];
 
-/** A transport that can do both kinds of attestation, as the SDK's MQTT transport can. */
-export type SdkTransport = X509ProvisioningTransport & SymmetricKeyProvisioningTransport;
+/** A transport of the SDK. Those for AMQP and HTTPS take a TPM too. */
+export type SdkTransport = X509ProvisioningTransport & SymmetricKeyProvisioningTransport & Partial<TpmProvisioningTransport>;
+
+type Challenged = Parameters<TpmProvisioningTransport['getAuthenticationChallenge']>[1];
+type Responded = Parameters<TpmProvisioningTransport['respondToAuthenticationChallenge']>[2];
 
 /**
  * How long the SDK is kept waiting for one answer at most, milliseconds: it gives up on a transport after 30 s of its own time, and
@@ -26,13 +30,16 @@ const HOLD_MS = 20_000;
 export class PollingTransport implements X509ProvisioningTransport, SymmetricKeyProvisioningTransport {
   readonly #inner: SdkTransport;
   readonly #clock: Clock;
+  readonly #token: () => Promise<string>;
   readonly #over = new AbortController();
   #pending: Callback | undefined;
   #dueAt = 0;
 
-  constructor(inner: SdkTransport, clock: Clock) {
+  /** @param token signs what answers a TPM's challenge: the SDK's own is good for an hour of the machine's time, not of the device's */
+  constructor(inner: SdkTransport, clock: Clock, token: () => Promise<string> = async () => '') {
     this.#inner = inner;
     this.#clock = clock;
+    this.#token = token;
   }
 
   /** Ends the call in flight and refuses every later one; the SDK unwinds and keeps no timer. */
@@ -77,6 +84,21 @@ export class PollingTransport implements X509ProvisioningTransport, SymmetricKey
 
   setSharedAccessSignature(sas: string): void {
     this.#inner.setSharedAccessSignature(sas);
+  }
+
+  setTpmInformation(endorsementKey: Buffer, storageRootKey: Buffer): void {
+    this.#inner.setTpmInformation?.(endorsementKey, storageRootKey);
+  }
+
+  getAuthenticationChallenge(request: RegistrationRequest, callback: Challenged): void {
+    this.#inner.getAuthenticationChallenge?.(request, callback);
+  }
+
+  respondToAuthenticationChallenge(request: RegistrationRequest, _sasToken: string, callback: Responded): void {
+    this.#token().then(
+      (token) => this.#inner.respondToAuthenticationChallenge?.(request, token, callback),
+      (error: Error) => callback(error),
+    );
   }
 
   setTransportOptions(options: Parameters<X509ProvisioningTransport['setTransportOptions']>[0]): void {

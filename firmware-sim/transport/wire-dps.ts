@@ -1,13 +1,14 @@
 import { buildDpsUserName, DPS_RESPONSE_FILTER, parseDpsResponse, registerTopic, statusTopic } from '@zerotouch/azure-wire/dps-mqtt';
 import { parseJson } from '@zerotouch/azure-wire/json';
 import type { DeviceRegistration } from '@zerotouch/azure-wire/registration';
-import { buildSas, DPS_DEVICE_KEY_NAME, dpsResource } from '@zerotouch/azure-wire/sas';
 import type { JsonObject } from '@zerotouch/azure-wire/twin';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { DpsOutcome, DpsPort, DpsProgress } from '../boot/ports.js';
-import type { Identity } from '../identity/identity.js';
+import { dpsAddress } from './address.js';
+import { invalid } from './evidence.js';
 import { type PollAgain, readDpsReply } from './replies.js';
-import { tokenExpiry } from './sign-in.js';
+import { dpsToken } from './sign-in.js';
+import type { WireTransportName } from './transport-names.js';
 import { Line } from './wire-line.js';
 
 /** api-version of the registration this client speaks. */
@@ -17,19 +18,20 @@ const API_VERSION = '2021-06-01';
  * DPS over the lean client: one connection, one registration, polls as often as DPS says.
  * A 429 or 5xx ends the attempt: when to try again is the boot machine's to decide.
  */
-export function createWireDps({ clock }: { clock: Clock }): DpsPort {
+export function createWireDps({ clock, transport = 'mqtt' }: { clock: Clock; transport?: WireTransportName }): DpsPort {
   return {
     async register({ identity, endpoint, payload }, progress, signal) {
       const { idScope, registrationId, attestation } = identity;
+      if (attestation.kind === 'tpm') return invalid('DPS takes no TPM over MQTT: use the transport amqp, amqp-ws or http');
       const opened = await Line.open(
         {
-          host: endpoint.dpsHost,
-          port: endpoint.dpsPort,
-          ca: endpoint.ca,
+          ...endpoint,
+          ...dpsAddress(endpoint, transport),
+          transport,
           attestation,
           clientId: registrationId,
           username: buildDpsUserName({ idScope, registrationId, apiVersion: API_VERSION }),
-          password: dpsPassword(identity, clock),
+          password: await dpsToken(identity, clock),
         },
         clock,
         signal,
@@ -42,12 +44,6 @@ export function createWireDps({ clock }: { clock: Clock }): DpsPort {
       return outcome;
     },
   };
-}
-
-function dpsPassword({ idScope, registrationId, attestation }: Identity, clock: Clock): string | undefined {
-  if (attestation.kind !== 'symmetric-key') return undefined;
-  const resource = dpsResource(idScope, registrationId);
-  return buildSas({ resource, key: attestation.key, expiry: tokenExpiry(clock), keyName: DPS_DEVICE_KEY_NAME });
 }
 
 function registration(registrationId: string, payload: JsonObject | undefined): string {

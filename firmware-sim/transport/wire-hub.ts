@@ -7,31 +7,33 @@ import {
   twinPatchTopic,
 } from '@zerotouch/azure-wire/hub-mqtt';
 import { parseJson } from '@zerotouch/azure-wire/json';
-import { buildSas, hubResource } from '@zerotouch/azure-wire/sas';
 import type { JsonObject } from '@zerotouch/azure-wire/twin';
 import type { Clock } from '@zerotouch/foundation/clock';
-import type { Assignment } from '../boot/kept.js';
 import type { Failure, HubPort, HubSession } from '../boot/ports.js';
-import type { Attestation } from '../identity/attestation.js';
+import { hubAddress } from './address.js';
 import { invalid } from './evidence.js';
+import { signInToHub } from './hub-sign-in.js';
 import { readDesired, readReportReply, readTwinReply } from './replies.js';
-import { hubAddress, tokenExpiry } from './sign-in.js';
 import { encodeTelemetry, TELEMETRY_PROPERTIES } from './telemetry.js';
+import type { WireTransportName } from './transport-names.js';
 import { Line } from './wire-line.js';
 
 /** A hub over the lean client. `connected` means that the twin's subscriptions stand. */
-export function createWireHub({ clock }: { clock: Clock }): HubPort {
+export function createWireHub({ clock, transport = 'mqtt' }: { clock: Clock; transport?: WireTransportName }): HubPort {
   return {
     async connect({ identity, endpoint, assignment }, signal) {
       const { hub, deviceId } = assignment;
+      const signed = await signInToHub(identity, assignment, clock);
+      if (signed.outcome !== 'signed') return signed;
       const opened = await Line.open(
         {
-          ...hubAddress(endpoint, hub),
-          ca: endpoint.ca,
+          ...endpoint,
+          ...hubAddress(endpoint, hub, transport),
+          transport,
           attestation: identity.attestation,
           clientId: deviceId,
           username: buildHubUserName(hub, deviceId),
-          password: hubPassword(identity.attestation, assignment, clock),
+          password: signed.token,
         },
         clock,
         signal,
@@ -45,11 +47,6 @@ export function createWireHub({ clock }: { clock: Clock }): HubPort {
       return subscribed;
     },
   };
-}
-
-function hubPassword(attestation: Attestation, { hub, deviceId }: Assignment, clock: Clock): string | undefined {
-  if (attestation.kind !== 'symmetric-key') return undefined;
-  return buildSas({ resource: hubResource(hub, deviceId), key: attestation.key, expiry: tokenExpiry(clock) });
 }
 
 class WireSession implements HubSession {

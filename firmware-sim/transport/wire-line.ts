@@ -1,30 +1,28 @@
-import { isIP } from 'node:net';
-import { connect, type TLSSocket } from 'node:tls';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import type { Clock } from '@zerotouch/foundation/clock';
-import { MqttClient } from 'mqtt';
+import { connect, type IClientOptions, MqttClient } from 'mqtt';
 import type { Failure } from '../boot/ports.js';
-import type { Attestation } from '../identity/attestation.js';
+import { hostAndPort, WEB_SOCKET_PATH } from './address.js';
+import { type DialRequest, dial } from './dial.js';
 import { dropped, sortConnectionError, timedOut } from './evidence.js';
 import { Lifeline } from './lifeline.js';
-import { clientCertificate } from './sign-in.js';
+import { ReadySocketAgent } from './ready-socket-agent.js';
 import { cut, hangUp } from './socket.js';
+import type { WireTransportName } from './transport-names.js';
 
 /** Seconds between pings: the load balancers in front of Azure drop what is silent for four minutes. */
 const KEEP_ALIVE_SECONDS = 180;
 
 /** How a line signs in. */
-export interface LineRequest {
-  readonly host: string;
-  readonly port: number;
-  /** Extra certificate authority, PEM; absent: the runtime's own trust store. */
-  readonly ca: string | undefined;
-  readonly attestation: Attestation;
+export interface LineRequest extends DialRequest {
+  readonly transport: WireTransportName;
   readonly clientId: string;
   readonly username: string;
   readonly password: string | undefined;
 }
 
-/** One MQTT 3.1.1 connection over TLS, without any wish to reconnect: who gets it back on its feet is decided elsewhere. */
+/** One MQTT 3.1.1 connection over TLS or over WebSocket, without any wish to reconnect: who gets it back on its feet is decided elsewhere. */
 export class Line {
   /** Whether it stands. */
   readonly life = new Lifeline();
@@ -33,10 +31,10 @@ export class Line {
   readonly #client: MqttClient;
   #closing: Promise<void> | undefined;
 
-  private constructor(request: LineRequest, clock: Clock) {
+  private constructor(request: LineRequest, socket: TLSSocket, clock: Clock) {
     this.#clock = clock;
-    this.#socket = openTls(request);
-    this.#client = new MqttClient(() => this.#socket, {
+    this.#socket = socket;
+    const options: IClientOptions = {
       protocolId: 'MQTT',
       protocolVersion: 4,
       clean: true,
@@ -46,13 +44,22 @@ export class Line {
       keepalive: KEEP_ALIVE_SECONDS,
       reconnectPeriod: 0,
       resubscribe: false,
-    });
+    };
+    this.#client =
+      request.transport === 'mqtt'
+        ? new MqttClient(() => socket, options)
+        : connect(`wss://${hostAndPort(request)}${WEB_SOCKET_PATH}`, { ...options, wsOptions: { agent: new ReadySocketAgent(socket) } });
   }
 
   /** Connects and signs in. Never rejects; aborting `signal` ends it as `timed-out`, its socket freed. */
   static async open(request: LineRequest, clock: Clock, signal: AbortSignal): Promise<{ outcome: 'open'; line: Line } | Failure> {
-    if (signal.aborted) return timedOut();
-    const line = new Line(request, clock);
+    const dialled = await dial(request, clock, signal);
+    if (dialled.outcome !== 'open') return dialled;
+    if (signal.aborted) {
+      await cut(dialled.socket);
+      return timedOut();
+    }
+    const line = new Line(request, dialled.socket, clock);
     const outcome = await line.#signIn(signal);
     if (outcome.outcome === 'open') return { outcome: 'open', line };
     await line.cut();
@@ -61,11 +68,14 @@ export class Line {
 
   #signIn(signal: AbortSignal): Promise<{ outcome: 'open' } | Failure> {
     let standing = false;
-    this.#client.on('error', (error) => {
+    const onError = (error: unknown): void => {
       const failure = sortConnectionError(error);
       this.life.lose(standing && failure.outcome === 'unreachable' ? dropped(failure.detail) : failure);
       this.#socket.destroy();
-    });
+    };
+    this.#client.on('error', onError);
+    // The library tells only some errors of a socket that it did not open itself.
+    this.#socket.on('error', onError);
     this.#client.on('close', () =>
       this.life.lose(
         dropped(standing ? 'the server closed the connection' : 'the server closed the connection before it answered CONNECT'),
@@ -109,7 +119,7 @@ export class Line {
   /** Says goodbye and frees the socket. */
   close(): Promise<void> {
     this.life.close();
-    this.#closing ??= hangUp(this.#socket, this.#clock).then(() => this.#forget());
+    this.#closing ??= this.#hangUp();
     return this.#closing;
   }
 
@@ -120,23 +130,16 @@ export class Line {
     this.#forget();
   }
 
+  async #hangUp(): Promise<void> {
+    const stream: Duplex = this.#client.stream;
+    await hangUp(stream, this.#clock);
+    // Under a WebSocket there is the TLS connection too.
+    if (stream !== this.#socket) await cut(this.#socket);
+    this.#forget();
+  }
+
   // Stops the timers the library keeps besides its socket.
   #forget(): void {
     this.#client.end(true);
   }
-}
-
-function openTls({ host, port, ca, attestation }: LineRequest): TLSSocket {
-  const socket = connect({
-    host,
-    port,
-    // An address is checked against the certificate's addresses, and SNI may not carry one (RFC 6066).
-    ...(isIP(host) === 0 ? { servername: host } : {}),
-    ...(ca === undefined ? {} : { ca }),
-    ...clientCertificate(attestation),
-    rejectUnauthorized: true,
-    minVersion: 'TLSv1.2',
-  });
-  socket.setNoDelay(true);
-  return socket;
 }

@@ -1,0 +1,38 @@
+import amqp from 'azure-iot-device-amqp';
+import { invalid } from './evidence.js';
+import { sortAmqpError } from './evidence-amqp.js';
+import { WatchedAmqpBase } from './sdk-amqp-base.js';
+import type { HubLine, OpenHubLine } from './sdk-hub-line.js';
+
+/** The SDK's way to a hub by AMQP, over TLS or over WebSocket. */
+export function openAmqpHub(transport: 'amqp' | 'amqp-ws'): OpenHubLine {
+  return (socket, provider, { onClose, fail, reading }) => {
+    const watched = new WatchedAmqpBase(
+      'azure-iot-device-amqp',
+      { socket, transport },
+      {
+        onClose,
+        onGarbage: () => fail(invalid('the hub sent a message that is no JSON')),
+        onMessage(message, body) {
+          const status: unknown = Reflect.get(Object(Reflect.get(message, 'message_annotations')), 'status');
+          reading({ status: typeof status === 'number' ? status : 200, body });
+          setImmediate(() => reading(undefined));
+          return true;
+        },
+      },
+    );
+    const Transport = transport === 'amqp' ? amqp.Amqp : amqp.AmqpWs;
+    const line = new Transport(provider, watched.base as unknown as ConstructorParameters<typeof amqp.Amqp>[1]);
+    return {
+      transport: line as unknown as HubLine['transport'],
+      ambiguous: false,
+      networkError: () => watched.networkError,
+      renew: (token) =>
+        new Promise((resolve) =>
+          line.updateSharedAccessSignature(token, (error) => resolve(error ? sortAmqpError(error, watched.networkError) : undefined)),
+        ),
+      hangUp: (clock) => watched.hangUp(clock),
+      cut: () => watched.cut(),
+    };
+  };
+}

@@ -1,0 +1,50 @@
+import { createRequire } from 'node:module';
+import { Fault } from '@zerotouch/foundation/fault';
+import type { TransportName } from './transport-names.js';
+
+/** The packages of the SDK that a transport needs beside those for MQTT. */
+const PACKAGES: { readonly [T in TransportName]?: string } = {
+  amqp: 'azure-iot-provisioning-device-amqp azure-iot-device-amqp',
+  'amqp-ws': 'azure-iot-provisioning-device-amqp azure-iot-device-amqp',
+  http: 'azure-iot-provisioning-device-http',
+};
+
+/** A transport whose packages were left out at installation (`npm install --omit=optional`). */
+export class TransportFault extends Fault<'TRANSPORT_MISSING'> {}
+
+/**
+ * Loads the code of a transport.
+ * @throws TransportFault TRANSPORT_MISSING when its packages are not installed
+ */
+export async function loadTransport<T>(transport: TransportName, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load();
+  } catch (error) {
+    const code: unknown = Reflect.get(Object(error), 'code');
+    if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') throw error;
+    throw missing(transport);
+  }
+}
+
+/**
+ * Looks whether a transport can be loaded, without loading it.
+ * @throws TransportFault TRANSPORT_MISSING
+ */
+export function requireTransport(transport: TransportName): void {
+  const { resolve } = createRequire(import.meta.url);
+  for (const name of PACKAGES[transport]?.split(' ') ?? []) {
+    try {
+      resolve(name);
+    } catch {
+      throw missing(transport);
+    }
+  }
+}
+
+function missing(transport: TransportName): TransportFault {
+  return new TransportFault('TRANSPORT_MISSING', `the packages of the transport ${transport} are not installed`, {
+    where: 'this installation',
+    expected: PACKAGES[transport] ?? transport,
+    remedy: `npm install ${PACKAGES[transport] ?? transport}`,
+  });
+}
