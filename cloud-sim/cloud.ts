@@ -2,6 +2,7 @@ import type { EventEmitter } from 'node:events';
 import type { EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
 import { canonicalRegistrationId, GLOBAL_DPS_HOST } from '@zerotouch/azure-wire/ids';
 import type { RegistrationState } from '@zerotouch/azure-wire/registration';
+import { TENANT } from './api/arm/tokens.js';
 import { type EnrolmentService, enrolmentService } from './api/dps-service.js';
 import { type HubService, hubService } from './api/hub-service.js';
 import type { Behaviour } from './behaviours/behaviour.js';
@@ -69,6 +70,15 @@ export interface Cloud extends AsyncDisposable {
     /** Of the policy `provisioningserviceowner`, with `localhost` and the HTTPS port as host: a secret. */
     readonly serviceConnectionString: string;
   };
+  /** Azure's resource manager, where `az` and the management packages work; and how to sign in there. */
+  readonly arm: {
+    /** Its origin, `https://localhost:PORT`; authority of the sign-in: `/adfs` there. */
+    readonly endpoint: string;
+    readonly tenant: string;
+    readonly clientId: string;
+    /** A secret. */
+    readonly clientSecret: string;
+  };
   /** The hubs that exist, linked or not, as they are now. */
   readonly hubs: readonly HubAddress[];
   /** The hubs that DPS assigns devices to, and its default allocation policy. */
@@ -125,7 +135,7 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
 
 async function startOver(store: Store, options: CloudOptions, settings: CloudSettings): Promise<Cloud> {
   const services = await makeServices(store, options, settings);
-  const { behaviours, dps, events, first, owner, park } = services;
+  const { behaviours, dps, events, first, operator, owner, park } = services;
   const { enrolments, links, store: own } = first;
   const end = (): Promise<unknown> => {
     behaviours.close();
@@ -148,6 +158,12 @@ async function startOver(store: Store, options: CloudOptions, settings: CloudSet
       idScope: settings.idScope,
       edges: doors.edges,
       serviceConnectionString: serviceConnectionString(`localhost:${doors.ports.httpsPort}`, owner),
+    },
+    arm: {
+      endpoint: `https://localhost:${doors.ports.httpsPort}`,
+      tenant: TENANT,
+      clientId: operator.clientId,
+      clientSecret: operator.secret,
     },
     get hubs() {
       return park.list();

@@ -21,11 +21,10 @@ const POLICIES: readonly Pick<PolicyRecord, 'name' | 'rights'>[] = [
   { name: 'registryReadWrite', rights: ['RegistryRead', 'RegistryWrite'] },
 ];
 
-/** A new hub with its policies and fresh keys. */
-export function newHub({ host, region, subscription, tier, units }: HubSpec, entropy: Entropy): HubRecord {
+/** A new hub with its policies and fresh keys. @param spec besides the place what it is as a resource, if that is told */
+export function newHub({ host, region, subscription, ...resource }: HubSpec & Partial<HubRecord>, entropy: Entropy): HubRecord {
   const policies = POLICIES.map((policy) => ({ ...policy, primaryKey: generatedKey(entropy), secondaryKey: generatedKey(entropy) }));
-  const bought = { ...(tier === undefined ? {} : { tier }), ...(units === undefined ? {} : { units }) };
-  return { host: host.toLowerCase(), region, subscription, ...bought, policies };
+  return { host: host.toLowerCase(), region, subscription, ...resource, policies };
 }
 
 /** A hub as it is shown to operators. */

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import { type Clock, systemClock } from '@zerotouch/foundation/clock';
 import { type Entropy, systemEntropy } from '@zerotouch/foundation/entropy';
 import { type Logger, pino } from 'pino';
+import { keptOperator } from './api/arm/tokens.js';
 import { Behaviours } from './behaviours/behaviours.js';
 import { edgesOf } from './dps/edges.js';
 import { DpsPark, type ProvisioningService } from './dps/park.js';
@@ -10,10 +11,10 @@ import { trustBundles } from './dps/trust-bundles.js';
 import type { CloudEvents } from './events.js';
 import { HubPark } from './hub/park.js';
 import { Journal } from './journal.js';
-import { limitValues } from './limits.js';
+import { type LimitValues, limitValues } from './limits.js';
 import { hubAddress } from './linked-hubs.js';
 import { type CloudOptions, type CloudSettings, DEFAULT_HUBS, type HubSpec } from './options.js';
-import { DEFAULT_GROUP, type ServicePolicyRecord, type Store } from './store/store.js';
+import { DEFAULT_GROUP, type PrincipalRecord, type ServicePolicyRecord, type Store } from './store/store.js';
 import { tpmWrapper } from './tpm/wrap.js';
 
 /** What a cloud knows and decides: all that is behind its doors. */
@@ -35,6 +36,9 @@ export interface Services {
   edges: ReadonlyMap<string, string>;
   /** The policy of the DPS service API that has every right. */
   owner: ServicePolicyRecord;
+  /** Who may sign in to the resource manager. */
+  operator: PrincipalRecord;
+  limits: LimitValues;
 }
 
 /**
@@ -70,5 +74,6 @@ export async function makeServices(store: Store, options: CloudOptions, settings
   const first = await dps.start({ idScope: settings.idScope, subscription, region, resourceGroup: DEFAULT_GROUP });
   await first.links.linkOwn(made.map(hubAddress));
   const owner = await keepPolicies(options.policies ?? [], first.store, entropy);
-  return { store, clock, entropy, log, events, journal, behaviours, park, dps, first, edges, owner };
+  const operator = await keptOperator(store, entropy);
+  return { store, clock, entropy, log, events, journal, behaviours, park, dps, first, edges, owner, operator, limits };
 }

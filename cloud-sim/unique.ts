@@ -14,6 +14,16 @@ export function etag(entropy: Entropy): string {
   return `"${guid(entropy)}"`;
 }
 
+/** An etag as Azure's resource manager writes it: base64 of eight bytes. */
+export function resourceEtag(entropy: Entropy): string {
+  return Buffer.concat([Buffer.alloc(4), entropy.bytes(4)]).toString('base64');
+}
+
+/** An etag without the quotes that it holds or was given: SDKs send them as they are, quoted once more, escaped, or stripped. */
+export function bareEtag(etag: string): string {
+  return etag.trim().replace(/^W\//i, '').replace(/["\\]/g, '');
+}
+
 /** An operation id in the form seen in real replies: `5.{16 hex}.{guid}`. Opaque to devices. */
 export function operationId(entropy: Entropy): string {
   return `5.${entropy.bytes(8).toString('hex')}.${guid(entropy)}`;

@@ -1,5 +1,6 @@
 import type { Server } from 'node:tls';
 import { GLOBAL_DPS_HOST } from '@zerotouch/azure-wire/ids';
+import { resourceManager } from '../api/arm/arm.js';
 import { hubServices } from '../api/hub/service.js';
 import { dpsServices } from '../api/service/services.js';
 import { type Edge, edgeList } from '../dps/edges.js';
@@ -46,6 +47,7 @@ export async function openDoors(services: Services, settings: CloudSettings): Pr
   const https = new HttpsFront({ identity, requestTimeout: connectTimeout, log });
   https.mount(hubServices(services));
   https.mount(dpsServices(services));
+  https.mount(resourceManager(services));
   https.mount(deviceApi(services));
   const subprotocols = new Map([
     ['mqtt', speakMqtt],

@@ -5,7 +5,7 @@ import { readCertificate, subjectLine, thumbprint, validityAt } from '../certifi
 import { CloudFault } from '../faults.js';
 import type { LimitValues } from '../limits.js';
 import type { CertificateRecord, Tables } from '../store/store.js';
-import { etag } from '../unique.js';
+import { bareEtag, resourceEtag } from '../unique.js';
 import { readAuthority, verifyPossession } from './possession.js';
 
 /** A CA certificate of DPS or of a hub, as operators see it. */
@@ -138,7 +138,7 @@ export class Authorities implements CertificateService {
   ): Promise<CertificateView> {
     const { store, clock, entropy } = this.#parts;
     const now = timestampUtc(clock.now());
-    const fresh = etag(entropy);
+    const fresh = resourceEtag(entropy);
     const record = await store.certificates.update(name, (current) => {
       checkEtag(name, current, wanted);
       return { ...change(current), etag: fresh, created: current?.created ?? now, updated: now };
@@ -170,7 +170,7 @@ function known(name: string, current: CertificateRecord | undefined): Certificat
 }
 
 function checkEtag(name: string, current: CertificateRecord | undefined, wanted: string | undefined): void {
-  if (wanted === undefined || wanted === '*' || wanted === current?.etag) return;
+  if (wanted === undefined || wanted === '*' || bareEtag(wanted) === bareEtag(current?.etag ?? '\0')) return;
   throw new CloudFault('ETAG_MISMATCH', 'the certificate has changed since it was read', {
     where: `certificate ${JSON.stringify(name)}`,
     seen: wanted,

@@ -81,7 +81,7 @@ export class Links implements LinkedHubs {
   }
 
   async link(connectionString: string, settings: LinkSettings = {}): Promise<LinkedHub> {
-    const { host, keyName, key } = readConnectionString(connectionString);
+    const { host, keyName, key } = readHubConnectionString(connectionString);
     const { allocationWeight, applyAllocationPolicy } = readSettings(settings);
     const hub = await this.#store.hubs.get(host);
     if (hub === undefined) {
@@ -169,8 +169,11 @@ function readSettings(settings: LinkSettings): LinkSettings {
   });
 }
 
-// The key is never in the message.
-function readConnectionString(text: string): { host: string; keyName: string; key: string } {
+/**
+ * Takes the connection string of a hub policy apart; the host in lower case.
+ * @throws CloudFault BAD_LINK, without the key in it
+ */
+export function readHubConnectionString(text: string): { host: string; keyName: string; key: string } {
   const parts = new Map(
     text.split(';').map((part): [string, string] => {
       const equals = part.indexOf('=');

@@ -2,7 +2,7 @@ import { parseKey } from '@zerotouch/azure-wire/keys';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import { isFault } from '@zerotouch/foundation/fault';
 import { CloudFault } from '../faults.js';
-import type { ServicePolicyRecord, ServiceRight, Store } from '../store/store.js';
+import type { ServicePolicyRecord, ServiceRight, Tables } from '../store/store.js';
 import { generatedKey } from '../unique.js';
 
 /** Host name of a DPS for its service API; devices use the global one. */
@@ -37,20 +37,45 @@ export interface ServicePolicy {
  * @returns the owner's policy
  * @throws CloudFault BAD_OPTIONS
  */
-export async function keepPolicies(policies: readonly ServicePolicy[], store: Store, entropy: Entropy): Promise<ServicePolicyRecord> {
-  const keep = ({ name, rights, primaryKey, secondaryKey }: ServicePolicy): Promise<ServicePolicyRecord> => {
-    const [first, second] = [generatedKey(entropy), generatedKey(entropy)];
-    return store.policies.update(name, (current) => ({
-      name,
-      rights,
-      primaryKey: primaryKey ?? current?.primaryKey ?? first,
-      secondaryKey: secondaryKey ?? current?.secondaryKey ?? second,
-    }));
-  };
+export async function keepPolicies(
+  policies: readonly ServicePolicy[],
+  store: Pick<Tables, 'policies'>,
+  entropy: Entropy,
+): Promise<ServicePolicyRecord> {
   policies.forEach(checkPolicy);
-  const owner = await keep({ name: OWNER_POLICY, rights: SERVICE_RIGHTS });
-  for (const policy of policies) await keep(policy);
+  const owner = await keep({ name: OWNER_POLICY, rights: SERVICE_RIGHTS }, store, entropy);
+  for (const policy of policies) await keep(policy, store, entropy);
   return owner;
+}
+
+/**
+ * Makes these all policies that there are.
+ * @throws CloudFault BAD_OPTIONS
+ */
+export async function replacePolicies(
+  policies: readonly ServicePolicy[],
+  store: Pick<Tables, 'policies'>,
+  entropy: Entropy,
+): Promise<void> {
+  policies.forEach(checkPolicy);
+  for (const { name } of await store.policies.list()) {
+    if (!policies.some((policy) => policy.name === name)) await store.policies.delete(name);
+  }
+  for (const policy of policies) await keep(policy, store, entropy);
+}
+
+function keep(
+  { name, rights, primaryKey, secondaryKey }: ServicePolicy,
+  store: Pick<Tables, 'policies'>,
+  entropy: Entropy,
+): Promise<ServicePolicyRecord> {
+  const [first, second] = [generatedKey(entropy), generatedKey(entropy)];
+  return store.policies.update(name, (current) => ({
+    name,
+    rights,
+    primaryKey: primaryKey ?? current?.primaryKey ?? first,
+    secondaryKey: secondaryKey ?? current?.secondaryKey ?? second,
+  }));
 }
 
 /** The owner's connection string, a secret. @param host as a client reaches the service, with a port if it is not 443 */
@@ -59,7 +84,7 @@ export function serviceConnectionString(host: string, { name, primaryKey }: Serv
 }
 
 function checkPolicy({ name, rights, primaryKey, secondaryKey }: ServicePolicy): void {
-  const where = `option policies, ${JSON.stringify(name)}`;
+  const where = `policies, ${JSON.stringify(name)}`;
   if (!/^[A-Za-z0-9!#$%&'()*+,\-.:;=?@_]{1,64}$/.test(name)) {
     throw new CloudFault('BAD_OPTIONS', 'the name of a shared access policy is not allowed', {
       where,

@@ -36,6 +36,9 @@ export interface HubsAdmin {
   setReachable(host: string, reachable: boolean): Promise<void>;
 }
 
+/** What a hub is as a resource of Azure; everything has a default. */
+export type HubResource = Pick<HubRecord, 'resourceGroup' | 'tags' | 'etag' | 'properties'>;
+
 /** What a park is made of. */
 export interface HubParkParts {
   store: Store;
@@ -93,7 +96,7 @@ export class HubPark implements HubsAdmin {
     return [...this.running.values()].map(({ record }) => hubAddress(record));
   }
 
-  async create(spec: HubSpec): Promise<HubAddress> {
+  async create(spec: HubSpec & HubResource): Promise<HubAddress> {
     const host = spec.host.toLowerCase();
     if (!RUN_TIME_NAME.test(host)) {
       throw new CloudFault('BAD_OPTIONS', 'the hub cannot have this name', {
@@ -134,7 +137,7 @@ export class HubPark implements HubsAdmin {
 
   async deletePolicy(host: string, name: string): Promise<boolean> {
     const existed = this.#find(host).record.policies.some((policy) => policy.name === name);
-    await this.#change(host, (record) => ({ ...record, policies: record.policies.filter((policy) => policy.name !== name) }));
+    await this.change(host, (record) => ({ ...record, policies: record.policies.filter((policy) => policy.name !== name) }));
     return existed;
   }
 
@@ -152,11 +155,11 @@ export class HubPark implements HubsAdmin {
   }
 
   async setReachable(host: string, reachable: boolean): Promise<void> {
-    await this.#change(host, (record) => ({ ...record, reachable }));
+    await this.change(host, (record) => ({ ...record, reachable }));
   }
 
   async #changePolicy(host: string, name: string, change: (current: PolicyRecord | undefined) => PolicyRecord): Promise<PolicyRecord> {
-    const record = await this.#change(host, (current) => {
+    const record = await this.change(host, (current) => {
       const known = current.policies.some((policy) => policy.name === name);
       const next = change(current.policies.find((policy) => policy.name === name));
       const policies = known ? current.policies.map((policy) => (policy.name === name ? next : policy)) : [...current.policies, next];
@@ -165,7 +168,8 @@ export class HubPark implements HubsAdmin {
     return structuredClone(record.policies.find((policy) => policy.name === name) as PolicyRecord);
   }
 
-  async #change(name: string, change: (record: HubRecord) => HubRecord): Promise<HubRecord> {
+  /** Changes what is known of a hub. @throws CloudFault UNKNOWN_HUB, and what `change` throws */
+  async change(name: string, change: (record: HubRecord) => HubRecord): Promise<HubRecord> {
     const hub = this.#find(name);
     const record = await this.#parts.store.hubs.update(hub.host, (current) => change(current ?? hub.record));
     hub.renew(record);

@@ -25,6 +25,7 @@ const tables = {
   policies: record,
   hubs: record,
   resourceGroups: record,
+  principals: record,
   links: record,
   service: record,
   authority: record,
@@ -41,6 +42,7 @@ const head = z.looseObject({ zerotouch: z.literal('cloud'), version: z.number() 
 /** Tables that came after version 1. */
 const ADDED = [
   'resourceGroups',
+  'principals',
   'modules',
   'moduleTwins',
   'queues',

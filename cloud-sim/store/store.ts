@@ -69,12 +69,6 @@ export interface CertificateRecord {
   updated?: string;
 }
 
-/** Tier and units of a hub, by which its throttles and quotas are reckoned. */
-export interface HubSku {
-  name: 'F1' | 'B1' | 'B2' | 'B3' | 'S1' | 'S2' | 'S3';
-  capacity: number;
-}
-
 /** The resource group of what was made without naming one. */
 export const DEFAULT_GROUP = 'zerotouch';
 
@@ -91,7 +85,8 @@ export interface PolicyRecord {
 export interface HubRecord extends HubSpec, Partial<ResourceRecord> {
   subscription: string;
   policies: readonly PolicyRecord[];
-  sku?: HubSku;
+  /** What its resource was told besides, as it was told: shown again. */
+  properties?: JsonObject;
   /** `false`: DPS gets no answer from it. Devices do. */
   reachable?: boolean;
 }
@@ -275,12 +270,18 @@ export interface TwinRecord {
   configurations?: Readonly<Record<string, { status: 'Applied' | 'Targeted' }>>;
 }
 
-/** The CA of the listeners' certificates. */
+/** The CA of the listeners' certificates, and other pairs of keys that sign. */
 export interface AuthorityRecord {
-  /** PEM. */
+  /** PEM; of a pair without a certificate the public key, SPKI. */
   certificate: string;
   /** PEM, PKCS#8. */
   privateKey: string;
+}
+
+/** Who may sign in to the resource manager. */
+export interface PrincipalRecord {
+  clientId: string;
+  secret: string;
 }
 
 /**
@@ -306,7 +307,9 @@ export interface Store {
   readonly links: Table<LinkRecord>;
   /** One record, under {@link SERVICE_KEY}. */
   readonly service: Table<ServiceRecord>;
-  /** Of the listeners under {@link SERVICE_KEY}; those of issued certificates under `issuance`. */
+  /** Of the resource manager, by client id. */
+  readonly principals: Table<PrincipalRecord>;
+  /** Of the listeners under {@link SERVICE_KEY}; those of issued certificates under `issuance`, of access tokens under `tokens`. */
   readonly authority: Table<AuthorityRecord>;
   /** By {@link deviceKey}. */
   readonly devices: Table<DeviceRecord>;

@@ -19,7 +19,7 @@ t.test('a CA is uploaded, a code is asked for, its possession is proved, and the
     isVerified: false,
     isExpired: false,
     expiry: /Z$/,
-    etag: /^"/,
+    etag: /^AAAA.*=$/,
     thumbprint: /^[0-9A-F]{64}$/,
   });
   await cloud.enrolments.putGroup(group);

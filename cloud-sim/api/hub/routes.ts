@@ -5,6 +5,7 @@ import type { Hub } from '../../hub/hub.js';
 import type { Identity } from '../../hub/identity.js';
 import { runQuery } from '../../hub/query/run.js';
 import type { HubRight } from '../../hub/rights.js';
+import { deviceStatistics } from '../../hub/statistics.js';
 import type { Match } from '../service/etags.js';
 import { maybeText, objectIn } from './bodies.js';
 import { runBulk } from './bulk.js';
@@ -106,10 +107,7 @@ export const routes: readonly Route[] = [
   ]),
 
   service('POST', '/devices/query', query, 'queries'),
-  read('/statistics/devices', async ({ hub }) => {
-    const [totalDeviceCount, disabled] = await Promise.all([hub.registry.count(), count(hub, "status = 'disabled'")]);
-    return { totalDeviceCount, enabledDeviceCount: totalDeviceCount - disabled, disabledDeviceCount: disabled };
-  }),
+  read('/statistics/devices', ({ hub }) => deviceStatistics(hub)),
   read('/statistics/service', async ({ hub }) => ({ connectedDeviceCount: hub.lines.size })),
 
   settings(read('/configurations', ({ hub, query: { top } }) => listConfigurations(hub, top))),
@@ -169,11 +167,6 @@ async function query({ hub, body, headers, reply }: Call): Promise<unknown> {
   reply.header('x-ms-item-type', page.itemType);
   if (page.continuation !== undefined) reply.header('x-ms-continuation', page.continuation);
   return page.items;
-}
-
-async function count(hub: Hub, condition: string): Promise<number> {
-  const { items } = await runQuery(`SELECT COUNT() AS n FROM devices WHERE ${condition}`, { size: 1 }, hub.queryGround);
-  return (items[0] as { n: number }).n;
 }
 
 async function refuse(what: string, instead: string): Promise<never> {

@@ -1,3 +1,4 @@
+import { bareEtag } from '../../unique.js';
 import { serviceChoices } from './choices.js';
 import { ServiceError } from './errors.js';
 
@@ -7,7 +8,7 @@ export type Match = { kind: 'none' } | { kind: 'any' } | { kind: 'etag'; etag: s
 /** Reads an If-Match header. */
 export function readMatch(header: string | undefined): Match {
   if (header === undefined || header.trim() === '') return { kind: 'none' };
-  const etag = bare(header);
+  const etag = bareEtag(header);
   return etag === '*' ? { kind: 'any' } : { kind: 'etag', etag };
 }
 
@@ -17,12 +18,7 @@ export function readMatch(header: string | undefined): Match {
  * @throws ServiceError 412
  */
 export function checkMatch(match: Match, etag: string | undefined): void {
-  if (match.kind === 'etag' && (etag === undefined || bare(etag) !== match.etag)) {
+  if (match.kind === 'etag' && (etag === undefined || bareEtag(etag) !== match.etag)) {
     throw new ServiceError(serviceChoices.staleEtag.value, undefined, `If-Match names ${match.etag}, the etag is ${etag ?? 'none'}`);
   }
-}
-
-// Azure's etags hold quotes; SDKs send them as they are, quoted once more, escaped, or stripped.
-function bare(etag: string): string {
-  return etag.trim().replace(/^W\//i, '').replace(/["\\]/g, '');
 }

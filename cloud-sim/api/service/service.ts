@@ -10,6 +10,7 @@ import type { Enrolments } from '../../dps/enrolments.js';
 import type { Throttle } from '../../dps/throttle.js';
 import type { ServiceRight, Store } from '../../store/store.js';
 import { guid } from '../../unique.js';
+import { jsonApi, lazyApi } from '../http-api.js';
 import { serviceChoices } from './choices.js';
 import { enrolmentKinds } from './enrolment-kinds.js';
 import { deleteEnrolment, getEnrolment, getMechanism, putEnrolment, queryEnrolments, runBulk } from './enrolment-operations.js';
@@ -43,21 +44,7 @@ export interface ServiceParts {
  * @returns takes a request, or says that it is for somebody else
  */
 export function dpsService(parts: ServiceParts): (request: IncomingMessage, response: ServerResponse) => boolean {
-  let routes: Promise<FastifyInstance> | undefined;
-  return (request, response) => {
-    const segment = /^\/([^/?]*)/.exec(request.url ?? '')?.[1]?.toLowerCase() ?? '';
-    if (!SEGMENTS.includes(segment)) return false;
-    // Most clouds never see a call of an operator: only the first one loads the router.
-    routes ??= makeRoutes(parts);
-    routes.then(
-      (app) => app.routing(request, response),
-      (error: unknown) => {
-        parts.log.error({ err: error }, 'the service API cannot be started');
-        response.destroy();
-      },
-    );
-    return true;
-  };
+  return lazyApi(SEGMENTS, () => makeRoutes(parts), parts.log);
 }
 
 interface Call {
@@ -68,21 +55,11 @@ interface Call {
 
 async function makeRoutes(parts: ServiceParts): Promise<FastifyInstance> {
   const { store, enrolments } = parts;
-  const { fastify } = await import('fastify');
-  const answerError = errorAnswer(parts);
-  const app = fastify({
-    // A path that cannot be decoded reaches no route.
-    frameworkErrors: answerError,
-    bodyLimit: serviceChoices.bodyBytes.value,
-    routerOptions: { caseSensitive: false, ignoreTrailingSlash: true, maxParamLength: 400 },
+  const app = await jsonApi({
+    bodyBytes: serviceChoices.bodyBytes.value,
+    answerError: errorAnswer(parts),
+    notFound: () => new ServiceError(serviceChoices.unknownPath.value),
   });
-  const parseJson = app.getDefaultJsonParser('error', 'error');
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) =>
-    body === '' ? done(null, undefined) : parseJson(request, body, done),
-  );
-  app.setErrorHandler(answerError);
-  app.setNotFoundHandler((request, reply) => answerError(new ServiceError(serviceChoices.unknownPath.value), request, reply));
 
   const served = new Map<string, HTTPMethods[]>();
   const route = (method: HTTPMethods, url: string, right: ServiceRight, answer: (call: Call, reply: FastifyReply) => Promise<unknown>) => {

@@ -1,0 +1,126 @@
+import t from 'tap';
+import { cloudFor, key } from '../clouds.js';
+import { managementClients, managerOf, SUBSCRIPTION } from './manager.js';
+
+const GROUP = 'zerotouch';
+const hub = { location: 'westeurope', sku: { name: 'S2', capacity: 3 } };
+
+t.test('the management package makes, finds, changes and removes hubs', async (t) => {
+  const cloud = await cloudFor(t);
+  const { hubs } = await managementClients(t, cloud);
+  const { iotHubResource: api } = hubs;
+  t.match(await api.checkNameAvailability({ name: 'hub-new' }), { nameAvailable: true });
+  t.match(await api.checkNameAvailability({ name: 'hub-sea' }), { nameAvailable: false, reason: 'AlreadyExists' }, 'of any subscription');
+  t.match(await api.checkNameAvailability({ name: '42' }), { nameAvailable: false, reason: 'Invalid' });
+  const made = await api.beginCreateOrUpdateAndWait(GROUP, 'hub-new', { ...hub, tags: { line: '7' } });
+  t.match(made, {
+    id: `/subscriptions/${SUBSCRIPTION}/resourceGroups/zerotouch/providers/Microsoft.Devices/IotHubs/hub-new`,
+    sku: { name: 'S2', tier: 'Standard', capacity: 3 },
+    properties: { hostName: 'hub-new.azure-devices.net', state: 'Active', locations: [{ location: 'westeurope', role: 'primary' }] },
+  });
+  t.match(cloud.hubs.at(-1), { host: 'hub-new.azure-devices.net', region: 'westeurope', subscription: SUBSCRIPTION });
+  const found = [];
+  for await (const { name } of api.listBySubscription()) found.push(name);
+  t.strictSame(found, ['hub-eus', 'hub-new', 'hub-weu']);
+  const policies = [];
+  for await (const policy of api.listKeys(GROUP, 'hub-new')) policies.push(policy);
+  t.strictSame(
+    policies.map(({ keyName, rights }) => `${keyName}: ${rights}`),
+    [
+      'iothubowner: RegistryRead, RegistryWrite, ServiceConnect, DeviceConnect',
+      'service: ServiceConnect',
+      'device: DeviceConnect',
+      'registryRead: RegistryRead',
+      'registryReadWrite: RegistryRead, RegistryWrite',
+    ],
+  );
+  const authorizationPolicies = [
+    ...policies.slice(0, 1),
+    { keyName: 'dps', rights: 'RegistryWrite, ServiceConnect' as const, primaryKey: key('dps') },
+  ];
+  const changed = await api.beginCreateOrUpdateAndWait(
+    GROUP,
+    'hub-new',
+    { ...made, properties: { ...made.properties, authorizationPolicies } },
+    { ifMatch: made.etag ?? '' },
+  );
+  t.strictSame(
+    cloud.hubsAdmin.policies('hub-new.azure-devices.net').map(({ name, primaryKey }) => [name, primaryKey]),
+    [
+      ['iothubowner', policies[0]?.primaryKey],
+      ['dps', key('dps')],
+    ],
+  );
+  await t.rejects(api.beginCreateOrUpdateAndWait(GROUP, 'hub-new', made, { ifMatch: made.etag ?? '' }), {
+    statusCode: 412,
+    code: 'PreconditionFailed',
+  });
+  // What az 2.45 makes of the header.
+  await api.beginCreateOrUpdateAndWait(GROUP, 'hub-new', { ...changed, tags: {} }, { ifMatch: `{'IF-MATCH': '${changed.etag}'}` });
+  t.match(await api.getKeysForKeyName(GROUP, 'hub-new', 'dps'), { primaryKey: key('dps') }, 'policies that a body leaves out stay');
+  await api.beginUpdateAndWait(GROUP, 'hub-new', { tags: { line: '8' } });
+  t.match(await api.get(GROUP, 'hub-new'), { tags: { line: '8' }, sku: { capacity: 3 } });
+  t.match(await api.getStats(GROUP, 'hub-new'), { totalDeviceCount: 0 });
+  const sizes = [];
+  for await (const { sku } of api.listValidSkus(GROUP, 'hub-new')) sizes.push(sku.name);
+  t.strictSame(sizes, ['S1', 'S2', 'S3']);
+  for (const [body, message] of [
+    [{ ...hub, sku: { name: 'S9' } }, /sku.name/],
+    [{ ...hub, sku: { name: 'S3', capacity: 11 } }, /at most 10 units/],
+    [{ ...hub, properties: { disableLocalAuth: true } }, /disableLocalAuth is not served/],
+    [
+      { ...hub, properties: { routing: { routes: [{ name: 'r', source: 'DeviceMessages', endpointNames: ['x'], isEnabled: true }] } } },
+      /routing.routes is not served/,
+    ],
+    [
+      { ...hub, properties: { storageEndpoints: { $default: { connectionString: 'AccountKey=secret', containerName: 'c' } } } },
+      /file upload .* is not served/,
+    ],
+  ] as const) {
+    await t.rejects(api.beginCreateOrUpdateAndWait(GROUP, 'hub-other', body as never), { statusCode: 400, message });
+  }
+  await api.beginDeleteAndWait(GROUP, 'hub-new');
+  await t.rejects(api.get(GROUP, 'hub-new'), { statusCode: 404, code: 'ResourceNotFound' });
+  t.equal(cloud.hubs.length, 3);
+});
+
+t.test('resource groups hold what is made in them, and long lists come in pages', async (t) => {
+  const cloud = await cloudFor(t);
+  const { call } = await managerOf(t, cloud);
+  const group = `/subscriptions/${SUBSCRIPTION}/resourcegroups/mine`;
+  t.match(await call('HEAD', group), { status: 404 });
+  t.match(await call('PUT', group, { body: { location: 'West Europe' } }), { status: 201, body: { location: 'westeurope' } });
+  t.match(await call('PUT', group, { body: {} }), { status: 400, body: { error: { code: 'LocationRequired' } } });
+  t.match(await call('HEAD', group), { status: 204 });
+  t.match(await call('GET', `/subscriptions/${SUBSCRIPTION}/resourcegroups`), {
+    body: { value: [{ name: 'mine' }, { name: 'zerotouch' }] },
+  });
+  for (let n = 0; n < 5; n++) {
+    t.match(await call('PUT', `${group}/providers/Microsoft.Devices/IotHubs/hub-${n}x`, { body: hub }), { status: 201 });
+  }
+  await call('PUT', `${group}/providers/Microsoft.Devices/provisioningServices/two`, {
+    body: { location: 'westeurope', sku: { name: 'S1' }, properties: {} },
+  });
+  const names: unknown[] = [];
+  let next: string | undefined = `${group}/providers/Microsoft.Devices/IotHubs?api-version=2023-06-30&$top=2`;
+  let pages = 0;
+  while (next !== undefined) {
+    const { body }: { body: { value: { name: string }[]; nextLink?: string } } = await call('GET', next);
+    names.push(...body.value.map(({ name }) => name));
+    next = body.nextLink?.replace(cloud.arm.endpoint, '');
+    pages++;
+  }
+  t.strictSame([names, pages], [['hub-0x', 'hub-1x', 'hub-2x', 'hub-3x', 'hub-4x'], 3]);
+  t.match(await call('DELETE', group), { status: 202 });
+  t.match(await call('HEAD', group), { status: 404 });
+  t.strictSame(
+    [
+      cloud.hubs.length,
+      (await call<{ value: unknown[] }>('GET', `/subscriptions/${SUBSCRIPTION}/providers/Microsoft.Devices/provisioningServices`)).body
+        .value.length,
+    ],
+    [3, 1],
+  );
+  t.match(await call('DELETE', `/subscriptions/${SUBSCRIPTION}/resourcegroups/zerotouch`), { status: 409 });
+  t.equal(cloud.hubs.length, 3, 'what was refused took nothing away');
+});
