@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
 /** Time as a thing that is handed in. */
 export interface Clock {
   /** Wall-clock time, milliseconds since 1970-01-01 UTC. May be wrong, may jump. */
@@ -19,15 +17,23 @@ export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  async wait(ms, signal) {
-    try {
+  wait: (ms, signal) =>
+    new Promise((resolve, reject) => {
+      if (signal?.aborted === true) return reject(signal.reason);
+      let timer: NodeJS.Timeout;
       // A single timer of more than 24.8 days would fire at once.
-      for (let left = ms; left >= 0; left -= LONGEST_TIMER_MS) {
-        await sleep(Math.min(left, LONGEST_TIMER_MS), undefined, signal === undefined ? undefined : { signal });
-      }
-    } catch (error) {
-      // Node rejects with an AbortError of its own around the reason.
-      throw signal?.aborted === true ? signal.reason : error;
-    }
-  },
+      const sleep = (left: number): void => {
+        timer = setTimeout(() => (left > LONGEST_TIMER_MS ? sleep(left - LONGEST_TIMER_MS) : wake()), Math.min(left, LONGEST_TIMER_MS));
+      };
+      const onAbort = (): void => {
+        clearTimeout(timer);
+        reject(signal?.reason);
+      };
+      const wake = (): void => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve();
+      };
+      sleep(ms);
+      signal?.addEventListener('abort', onAbort, { once: true });
+    }),
 };

@@ -76,14 +76,17 @@ function unfitness(issuer: X509Certificate, between: number, now: number): strin
     : undefined;
 }
 
-const pathLengths = new WeakMap<X509Certificate, number | undefined>();
+/** By thumbprint: the devices of a line all send the same issuers, each time in new objects. */
+const pathLengths = new Map<string, number | undefined>();
+const MOST_KEPT = 512;
 
 function pathLength(certificate: X509Certificate): number | undefined {
-  if (!pathLengths.has(certificate)) {
-    const constraints = new ParsedCertificate(certificate.raw).getExtension(BasicConstraintsExtension);
-    pathLengths.set(certificate, constraints?.pathLength);
+  const print = thumbprint(certificate);
+  if (!pathLengths.has(print)) {
+    if (pathLengths.size >= MOST_KEPT) pathLengths.clear();
+    pathLengths.set(print, new ParsedCertificate(certificate.raw).getExtension(BasicConstraintsExtension)?.pathLength);
   }
-  return pathLengths.get(certificate);
+  return pathLengths.get(print);
 }
 
 // The first of equals stays: the ones DPS knows come first and are read once, not with each device.

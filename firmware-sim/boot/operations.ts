@@ -12,6 +12,9 @@ export const GRACE_MS = 10_000;
  */
 export type Operation = (signal: AbortSignal, current: () => boolean) => Promise<() => void>;
 
+/** Why a signal was aborted: one object for all, since a fleet ends operations by the thousand, and an error of its own costs a stack each time. */
+const ENDED = new Error('the operation has ended');
+
 /**
  * The asynchronous work of one device: one operation a lane, bounded in time, and a result counts only while its operation is the
  * current one of its lane. So an answer that comes after its question was withdrawn changes nothing.
@@ -40,7 +43,7 @@ export class Operations {
     const ended = new AbortController();
     if (Number.isFinite(limitMs)) {
       this.#clock.wait(limitMs, ended.signal).then(
-        () => controller.abort(),
+        () => controller.abort(ENDED),
         () => undefined,
       );
     }
@@ -59,7 +62,7 @@ export class Operations {
       .catch((error: unknown) => {
         if (isCurrent()) throw error;
       })
-      .finally(() => ended.abort());
+      .finally(() => ended.abort(ENDED));
     this.keep(Promise.race([work, givenUp]));
   }
 
@@ -75,7 +78,7 @@ export class Operations {
   cancel(lane: Lane): void {
     const controller = this.#current.get(lane);
     this.#current.delete(lane);
-    controller?.abort();
+    controller?.abort(ENDED);
   }
 
   /** Counts a promise among the work that {@link idle} waits for. */

@@ -9,7 +9,7 @@ import { invalid } from './evidence.js';
 import { type PollAgain, readDpsReply } from './replies.js';
 import { dpsToken } from './sign-in.js';
 import type { WireTransportName } from './transport-names.js';
-import { Line } from './wire-line.js';
+import { Line, type OpenLine, type WireLine } from './wire-line.js';
 
 /** api-version of the registration this client speaks. */
 const API_VERSION = '2021-06-01';
@@ -18,12 +18,20 @@ const API_VERSION = '2021-06-01';
  * DPS over the lean client: one connection, one registration, polls as often as DPS says.
  * A 429 or 5xx ends the attempt: when to try again is the boot machine's to decide.
  */
-export function createWireDps({ clock, transport = 'mqtt' }: { clock: Clock; transport?: WireTransportName }): DpsPort {
+export function createWireDps({
+  clock,
+  transport = 'mqtt',
+  open = Line.open,
+}: {
+  clock: Clock;
+  transport?: WireTransportName;
+  open?: OpenLine;
+}): DpsPort {
   return {
     async register({ identity, endpoint, payload }, progress, signal) {
       const { idScope, registrationId, attestation } = identity;
       if (attestation.kind === 'tpm') return invalid('DPS takes no TPM over MQTT: use the transport amqp, amqp-ws or http');
-      const opened = await Line.open(
+      const opened = await open(
         {
           ...endpoint,
           ...dpsAddress(endpoint, transport),
@@ -52,7 +60,7 @@ function registration(registrationId: string, payload: JsonObject | undefined): 
 }
 
 async function converse(
-  line: Line,
+  line: WireLine,
   body: string,
   clock: Clock,
   progress: (sign: DpsProgress) => void,

@@ -16,16 +16,24 @@ import { signInToHub } from './hub-sign-in.js';
 import { readDesired, readReportReply, readTwinReply } from './replies.js';
 import { encodeTelemetry, TELEMETRY_PROPERTIES } from './telemetry.js';
 import type { WireTransportName } from './transport-names.js';
-import { Line } from './wire-line.js';
+import { Line, type OpenLine, type WireLine } from './wire-line.js';
 
 /** A hub over the lean client. `connected` means that the twin's subscriptions stand. */
-export function createWireHub({ clock, transport = 'mqtt' }: { clock: Clock; transport?: WireTransportName }): HubPort {
+export function createWireHub({
+  clock,
+  transport = 'mqtt',
+  open = Line.open,
+}: {
+  clock: Clock;
+  transport?: WireTransportName;
+  open?: OpenLine;
+}): HubPort {
   return {
     async connect({ identity, endpoint, assignment }, signal) {
       const { hub, deviceId } = assignment;
       const signed = await signInToHub(identity, assignment, clock);
       if (signed.outcome !== 'signed') return signed;
-      const opened = await Line.open(
+      const opened = await open(
         {
           ...endpoint,
           ...hubAddress(endpoint, hub, transport),
@@ -50,13 +58,13 @@ export function createWireHub({ clock, transport = 'mqtt' }: { clock: Clock; tra
 }
 
 class WireSession implements HubSession {
-  readonly #line: Line;
+  readonly #line: WireLine;
   readonly #deviceId: string;
   readonly #replies = new Map<string, (status: number, body: unknown) => void>();
   readonly #desired: ((patch: JsonObject & { $version: number }) => void)[] = [];
   #count = 0;
 
-  constructor(line: Line, deviceId: string) {
+  constructor(line: WireLine, deviceId: string) {
     this.#line = line;
     this.#deviceId = deviceId;
     line.onMessage((topic, payload) => this.#hear(topic, parseJson(payload)));

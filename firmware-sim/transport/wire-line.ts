@@ -22,9 +22,27 @@ export interface LineRequest extends DialRequest {
   readonly password: string | undefined;
 }
 
-/** One MQTT 3.1.1 connection over TLS or over WebSocket, without any wish to reconnect: who gets it back on its feet is decided elsewhere. */
-export class Line {
+/** One signed-in MQTT 3.1.1 connection, without any wish to reconnect: who gets it back on its feet is decided elsewhere. */
+export interface WireLine {
   /** Whether it stands. */
+  readonly life: Lifeline;
+  /** Subscribes with QoS 1 and waits for the SUBACK. */
+  subscribe(filters: readonly string[], signal: AbortSignal): Promise<{ outcome: 'subscribed' } | Failure>;
+  /** Publishes with QoS 1; `acknowledged` is called at the PUBACK, or with the failure that made it impossible. */
+  publish(topic: string, body: string, acknowledged?: (failure: Failure | undefined) => void): void;
+  /** Called for every message the server publishes. */
+  onMessage(listener: (topic: string, payload: Uint8Array) => void): void;
+  /** Says goodbye and frees the socket. */
+  close(): Promise<void>;
+  /** Frees the socket at once. */
+  cut(): Promise<void>;
+}
+
+/** Connects and signs in. Never rejects; aborting `signal` ends it as `timed-out`, its socket freed. */
+export type OpenLine = (request: LineRequest, clock: Clock, signal: AbortSignal) => Promise<{ outcome: 'open'; line: WireLine } | Failure>;
+
+/** A line over the `mqtt` package: TLS or WebSocket. */
+export class Line implements WireLine {
   readonly life = new Lifeline();
   readonly #clock: Clock;
   readonly #socket: TLSSocket;
@@ -51,7 +69,7 @@ export class Line {
         : connect(`wss://${hostAndPort(request)}${WEB_SOCKET_PATH}`, { ...options, wsOptions: { agent: new ReadySocketAgent(socket) } });
   }
 
-  /** Connects and signs in. Never rejects; aborting `signal` ends it as `timed-out`, its socket freed. */
+  /** An {@link OpenLine}. */
   static async open(request: LineRequest, clock: Clock, signal: AbortSignal): Promise<{ outcome: 'open'; line: Line } | Failure> {
     const dialled = await dial(request, clock, signal);
     if (dialled.outcome !== 'open') return dialled;
@@ -90,7 +108,6 @@ export class Line {
     });
   }
 
-  /** Subscribes with QoS 1 and waits for the SUBACK. */
   subscribe(filters: readonly string[], signal: AbortSignal): Promise<{ outcome: 'subscribed' } | Failure> {
     return this.life.during(signal, (answer) => {
       this.#client.subscribe([...filters], { qos: 1 }, (error) => {
@@ -103,7 +120,6 @@ export class Line {
     });
   }
 
-  /** Publishes with QoS 1; `acknowledged` is called at the PUBACK, or with the failure that made it impossible. */
   publish(topic: string, body: string, acknowledged: (failure: Failure | undefined) => void = () => undefined): void {
     this.#client.publish(topic, body, { qos: 1 }, (error) => {
       if (error === undefined || error === null) acknowledged(undefined);
@@ -111,19 +127,16 @@ export class Line {
     });
   }
 
-  /** Called for every message the server publishes. */
   onMessage(listener: (topic: string, payload: Uint8Array) => void): void {
     this.#client.on('message', (topic, payload) => listener(topic, payload));
   }
 
-  /** Says goodbye and frees the socket. */
   close(): Promise<void> {
     this.life.close();
     this.#closing ??= this.#hangUp();
     return this.#closing;
   }
 
-  /** Frees the socket at once. */
   async cut(): Promise<void> {
     this.life.close();
     await cut(this.#socket);

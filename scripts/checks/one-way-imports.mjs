@@ -18,7 +18,8 @@ const allowed = {
   'cloud-sim': wire,
   manufacturing: middle,
   'firmware-sim': middle,
-  scripts: [...middle, 'cloud-sim', 'manufacturing', 'firmware-sim'],
+  'fleet-sim': [...middle, 'cloud-sim', 'manufacturing', 'firmware-sim'],
+  scripts: [...middle, 'cloud-sim', 'manufacturing', 'firmware-sim', 'fleet-sim'],
 };
 
 const rooms = Object.keys(allowed);
