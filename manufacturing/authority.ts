@@ -117,16 +117,11 @@ export async function openAuthority(request: AuthorityRequest): Promise<Authorit
 }
 
 /**
- * The CAs at the top of an authority, each with its proof of possession: a certificate for a verification code, signed by the CA's key.
+ * A CA with its proof of possession: a certificate for a verification code that is drawn here, signed by the CA's key.
  * Source: iot-dps/how-to-verify-certificates.
  */
-export async function proveTops({ chains }: Authority, time: { clock: Clock; entropy: Entropy }): Promise<ProvedCertificate[]> {
-  const tops = new Map(
-    [...chains.values()].flatMap((chain) => chain.slice(-1).map((top) => [top.certificate.fingerprint256, top] as const)),
-  );
-  const proved: ProvedCertificate[] = [];
-  for (const top of tops.values()) proved.push(await proveWithCode(top, time.entropy.bytes(24).toString('hex').toUpperCase(), time));
-  return proved;
+export async function proveTop(top: Issuer, time: { clock: Clock; entropy: Entropy }): Promise<ProvedCertificate> {
+  return proveWithCode(top, time.entropy.bytes(24).toString('hex').toUpperCase(), time);
 }
 
 /**

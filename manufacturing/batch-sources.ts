@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { ENROLMENT_FILE, type EnrolmentFile, type EnrolmentGroup, type ProvedCertificate } from '@zerotouch/azure-wire/enrolment';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
-import { type Authority, type IssuerChain, lineName, openAuthority, proveTops, validityFrom } from './authority.js';
+import { type Authority, type IssuerChain, lineName, openAuthority, proveTop, validityFrom } from './authority.js';
 import { DEFAULT_LEVELS } from './authority-levels.js';
 import type { Validity } from './certificates.js';
 import { type CertificateSource, type CredentialSource, drawKeys, type EnrolmentKeys } from './credentials.js';
@@ -75,7 +75,9 @@ export async function openSources(request: SourcesRequest): Promise<BatchSources
     return certificateSource(group, authority, chain, validity, requests.get(group));
   };
   const sources = new Map(spec.groups.map((group, index) => [group, sourceFor(group, index)]));
-  const certificates = earlier?.certificates ?? (authority === undefined ? [] : await proveTops(authority, request));
+  const proofs = new Map((earlier?.certificates ?? []).map((proved) => [proved.certificate, proved]));
+  const certificates: ProvedCertificate[] = [];
+  for (const top of authority?.tops ?? []) certificates.push(proofs.get(top.pem) ?? (await proveTop(top, request)));
   return { authority, signer, certificates, sources, individualSecret, warnings };
 }
 

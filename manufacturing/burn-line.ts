@@ -9,10 +9,15 @@ import { groupAt, type PlannedDevice } from './plan.js';
 import type { BatchSpec, GroupSpec } from './spec-schema.js';
 import { burnDevice, discardImage, imageProblem, type PreparedDevice, prepareDevice, type Station } from './station.js';
 
-/** Devices taken in hand at a time: they share three commits and one sync of the folder. */
-const HAND = 16;
+/**
+ * Devices taken in hand at a time: they share three commits and one sync of the folder. The first hands are small, so that the stations of a
+ * small batch share it; images of a large application are few at a time, so that memory stays flat.
+ */
+const HAND = { first: 16, most: 64, bytes: 1 << 25 } as const;
 /** Hands at the same time: while the disk is busy with one, the certificates of the other are made. */
 const HANDS = 2;
+/** Bytes of an image without an application, and about as many more that reading it back takes. */
+const SMALLEST_IMAGE = 0x40000;
 /** Images written side by side. */
 const WRITES = 8;
 /** A station that fails so often in a row would only void certificates. */
@@ -51,9 +56,12 @@ export async function runLine(line: BurnLine): Promise<void> {
       line.onOutcome(outcome);
     },
   };
+  const { app, bootloader } = line.station.flash ?? {};
+  const imageBytes = SMALLEST_IMAGE + (app?.length ?? 0) + (bootloader?.length ?? 0);
+  const most = Math.max(1, Math.min(HAND.most, Math.floor(HAND.bytes / HANDS / imageBytes)));
   const work = async (): Promise<void> => {
-    while (!state.stop) {
-      const devices = await book.claim(HAND);
+    for (let hand = Math.min(HAND.first, most); !state.stop; hand = Math.min(most, hand * 2)) {
+      const devices = await book.claim(hand);
       if (devices.length === 0) return;
       await burnHand(line, devices, state.tell);
     }

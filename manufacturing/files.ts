@@ -143,9 +143,15 @@ export async function finishPair(files: Files, first: string, second: string): P
 
 async function writeTemporary(files: Files, path: string, bytes: Uint8Array | string, mode: number): Promise<void> {
   const temporary = temporaryName(path);
-  // A process that was killed may have left one.
-  await files.remove(temporary);
-  await files.create(temporary, Buffer.from(bytes as Uint8Array), mode);
+  const contents = typeof bytes === 'string' ? Buffer.from(bytes) : bytes;
+  try {
+    await files.create(temporary, contents, mode);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    // A process that was killed left it.
+    await files.remove(temporary);
+    await files.create(temporary, contents, mode);
+  }
   await files.sync(temporary);
 }
 

@@ -12,8 +12,9 @@ import { type Files, MODE, writeDurably } from './files.js';
 /** What a certificate must be good for to sign manifests: id-kp-documentSigning. Source: RFC 9336. */
 export const DOCUMENT_SIGNING = '1.3.6.1.5.5.7.3.36';
 
-/** File names of the signer in the folder of an authority. */
-export const SIGNER_FILES = { certificate: 'manifest.pem', key: 'manifest.key' } as const;
+/** File names of the signer in the folder of an authority; the first without extension. */
+export const SIGNER_STEM = 'manifest';
+export const SIGNER_FILES = { certificate: `${SIGNER_STEM}.pem`, key: `${SIGNER_STEM}.key` } as const;
 
 const SIGNER_DAYS = 7300;
 

@@ -27,6 +27,8 @@ export interface TokenKey {
 export interface Token {
   /** The key pair of that label, `undefined` where there is none. */
   find(label: string): TokenKey | undefined;
+  /** Gives the key pair of that label another one, if it is there: it is not found, nor used, under the old one any more. */
+  rename(label: string, to: string): void;
   /** The same, made (P-256, sensitive, not extractable) where it is missing. */
   findOrMake(label: string): TokenKey;
 }
@@ -43,6 +45,7 @@ interface Pkcs11 {
   C_FindObjects(session: Buffer, most: number): Buffer[];
   C_FindObjectsFinal(session: Buffer): void;
   C_GetAttributeValue(session: Buffer, object: Buffer, template: { type: number }[]): { value: Buffer }[];
+  C_SetAttributeValue(session: Buffer, object: Buffer, template: Attribute[]): void;
   C_GenerateKeyPair(
     session: Buffer,
     mechanism: Mechanism,
@@ -107,6 +110,7 @@ export function openToken(place: TokenPlace): Token {
   const session = enter(library, place);
   const token: Token = {
     find: (label) => findKey(library, session, label),
+    rename: (label, to) => renameKey(library, session, label, to),
     findOrMake: (label) => findKey(library, session, label) ?? makeKey(library, session, label),
   };
   open.set(id, token);
@@ -166,12 +170,7 @@ function labelOf(library: Pkcs11, slot: Buffer): string {
 
 function findKey(library: Pkcs11, session: Buffer, label: string): TokenKey | undefined {
   const find = (kind: number): Buffer | undefined => {
-    library.C_FindObjectsInit(session, [
-      { type: ATTRIBUTE.class, value: kind },
-      { type: ATTRIBUTE.label, value: label },
-    ]);
-    const found = library.C_FindObjects(session, 2);
-    library.C_FindObjectsFinal(session);
+    const found = objectsOf(library, session, label, kind);
     if (found.length < 2) return found[0];
     throw new InputFault('TOKEN_KEY', 'two keys have this label', { where: label, expected: 'one' });
   };
@@ -182,6 +181,25 @@ function findKey(library: Pkcs11, session: Buffer, label: string): TokenKey | un
     where: label,
     expected: 'a key pair under one label',
   });
+}
+
+function renameKey(library: Pkcs11, session: Buffer, label: string, to: string): void {
+  attempt('give the key another label', label, () => {
+    for (const kind of [CLASS.publicKey, CLASS.privateKey]) {
+      for (const object of objectsOf(library, session, label, kind))
+        library.C_SetAttributeValue(session, object, [{ type: ATTRIBUTE.label, value: to }]);
+    }
+  });
+}
+
+function objectsOf(library: Pkcs11, session: Buffer, label: string, kind: number): Buffer[] {
+  library.C_FindObjectsInit(session, [
+    { type: ATTRIBUTE.class, value: kind },
+    { type: ATTRIBUTE.label, value: label },
+  ]);
+  const found = library.C_FindObjects(session, 2);
+  library.C_FindObjectsFinal(session);
+  return found;
 }
 
 function makeKey(library: Pkcs11, session: Buffer, label: string): TokenKey {

@@ -1,3 +1,7 @@
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { Author, Ledger } from '@zerotouch/manufacturing/ledger/ledger';
+import type { Command } from 'commander';
 import { readSecret } from './secret.js';
 
 /**
@@ -6,4 +10,46 @@ import { readSecret } from './secret.js';
  */
 export async function ledgerAddress(reference: string): Promise<string> {
   return reference.startsWith('sqlite:') ? reference : readSecret(reference, '--ledger');
+}
+
+/** Opens the ledger that `--ledger` names, else the one in the folder of a batch, for some work. */
+export async function withLedger<T>(dir: string, reference: string | undefined, work: (ledger: Ledger) => Promise<T>): Promise<T> {
+  const { LEDGER_FILE, openLedger } = await import('@zerotouch/manufacturing/ledger/ledger');
+  const ledger = await openLedger(reference === undefined ? `sqlite:${join(dir, LEDGER_FILE)}` : await ledgerAddress(reference));
+  try {
+    return await work(ledger);
+  } finally {
+    await ledger.close();
+  }
+}
+
+/** Where the ledger is. */
+export interface LedgerFlags {
+  ledger?: string;
+}
+
+/** Where the ledger is, and who writes into it. */
+export interface AuthorFlags extends LedgerFlags {
+  station?: string;
+  operator?: string;
+}
+
+/** Adds `--ledger`, which {@link withLedger} takes. */
+export function addLedgerOption(command: Command): Command {
+  return command.option(
+    '--ledger <url>',
+    'where devices are recorded: sqlite:PATH, or a postgres:// URL as env:NAME, @FILE or - (default: ledger.db in DIR)',
+  );
+}
+
+/** Adds `--ledger`, and who writes: `--station`, `--operator`. */
+export function addAuthorOptions(command: Command): Command {
+  return addLedgerOption(command)
+    .option('--station <name>', 'this station, as the ledger calls it (default: the name of the machine)')
+    .option('--operator <name>', 'who does it, as the ledger calls them');
+}
+
+/** Who writes, as the options name them. */
+export function authorOf({ station = hostname(), operator }: AuthorFlags): Author {
+  return { station, ...(operator === undefined ? {} : { operator }) };
 }

@@ -32,17 +32,21 @@ export async function claimDevices(
   { batch, session, kind }: Claimant,
   { count, dead, passed }: { count: number; dead: readonly string[]; passed: readonly number[] },
 ): Promise<DeviceRow[]> {
-  let free = db
-    .selectFrom('ledger_devices')
-    .select('position')
-    .where('batch', '=', batch)
-    .where('state', 'in', ['planned', 'issued'])
-    .where((where) => where.or([where('claimed_by', 'is', null), where('claimed_by', 'in', [session, ...dead])]))
-    .orderBy('position')
-    .limit(count);
-  if (passed.length > 0) free = free.where('position', 'not in', passed);
-  if (kind === 'postgres') free = free.forUpdate().skipLocked();
-  const positions = positionsOf(await free.execute());
+  const free = async (state: DeviceState): Promise<number[]> => {
+    // A state at a time: an index then gives the next ones, however many are burnt already.
+    let query = db
+      .selectFrom('ledger_devices')
+      .select('position')
+      .where('batch', '=', batch)
+      .where('state', '=', state)
+      .where((where) => where.or([where('claimed_by', 'is', null), where('claimed_by', 'in', [session, ...dead])]))
+      .orderBy('position')
+      .limit(count);
+    if (passed.length > 0) query = query.where('position', 'not in', passed);
+    if (kind === 'postgres') query = query.forUpdate().skipLocked();
+    return positionsOf(await query.execute());
+  };
+  const positions = [...(await free('issued')), ...(await free('planned'))].sort((a, b) => a - b).slice(0, count);
   if (positions.length === 0) return [];
   await db
     .updateTable('ledger_devices')

@@ -231,6 +231,29 @@ export class Ledger {
     });
   }
 
+  /**
+   * Records that a batch has other sources from now on, with the event that says why: it has something to burn, and documents to write again.
+   * @param sources fingerprints, as a burn compares them
+   */
+  async replaceSources(
+    batch: string,
+    sources: Record<string, string>,
+    event: Omit<EventRecord, 'at' | 'station' | 'operator'>,
+    { station, operator }: Author,
+  ): Promise<void> {
+    await this.#database.write(event.kind, async (db, at) => {
+      await db
+        .updateTable('ledger_batches')
+        .set({ sources: JSON.stringify(sources), state: 'ready', completed_at: null })
+        .where('batch', '=', batch)
+        .execute();
+      await db
+        .insertInto('ledger_events')
+        .values({ ...event, detail: JSON.stringify(event.detail), station, operator: operator ?? null, at })
+        .execute();
+    });
+  }
+
   /** What happened to a batch as a whole, the oldest first. */
   async events(batch: string): Promise<EventRecord[]> {
     const rows = await this.#database.read((db) =>

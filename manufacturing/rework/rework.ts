@@ -1,15 +1,22 @@
 import { ManufacturingFault } from '../faults.js';
 import type { Author, DeviceState, Ledger } from '../ledger/ledger.js';
+import { eventsOf, isRevoked } from './events.js';
 
 /**
  * What people do with devices after the burn.
  *
- * `ship` it leaves; `return` it came back, or is held back from the field; `scrap` it will never leave; `reburn` it gets a new identity with the
- * next `burn --resume`, and the old one is retired for good.
+ * `ship` it leaves; `return` it came back; `quarantine` it is held back until somebody has looked into it, `release` that is over, and it is what
+ * it was; `scrap` it will never leave; `reburn` it gets a new identity with the next `burn --resume`, and the old one is retired for good.
  */
-export type Move = 'ship' | 'return' | 'scrap' | 'reburn';
+export type Move = 'ship' | 'return' | 'quarantine' | 'release' | 'scrap' | 'reburn';
 
-const STATE_AFTER: Record<Move, DeviceState> = { ship: 'shipped', return: 'returned', scrap: 'scrapped', reburn: 'planned' };
+const STATE_AFTER: Record<Exclude<Move, 'release'>, DeviceState> = {
+  ship: 'shipped',
+  return: 'returned',
+  quarantine: 'quarantined',
+  scrap: 'scrapped',
+  reburn: 'planned',
+};
 
 /** What to move; see {@link moveDevices}. */
 export interface MoveOptions {
@@ -34,13 +41,40 @@ export interface MoveOptions {
  */
 export async function moveDevices({ ledger, batch, move, devices, reason, author, signal, onMoved }: MoveOptions): Promise<number> {
   let moved = 0;
+  const { revoked } = await eventsOf(ledger, move === 'ship' ? batch : undefined);
   for await (const registrationId of idsOf(ledger, batch, devices)) {
     signal?.throwIfAborted();
-    await ledger.transition(registrationId, STATE_AFTER[move], reason, author);
+    if (revoked.size > 0) await refuseRevoked(ledger, registrationId, revoked);
+    const to = move === 'release' ? await stateBefore(ledger, registrationId) : STATE_AFTER[move];
+    await ledger.transition(registrationId, to, reason, author);
     moved++;
     onMoved?.(registrationId, moved);
   }
   return moved;
+}
+
+/** DPS would refuse the device. */
+async function refuseRevoked(ledger: Ledger, registrationId: string, revoked: ReadonlySet<string>): Promise<void> {
+  const { enrolmentGroup = '' } = (await ledger.device(registrationId)) ?? {};
+  if (!isRevoked(revoked, enrolmentGroup)) return;
+  throw new ManufacturingFault('LEDGER_STATE', 'the enrolment of the device is revoked', {
+    where: registrationId,
+    seen: enrolmentGroup === '' ? 'the whole batch' : enrolmentGroup,
+    expected: 'a device that DPS lets in',
+    remedy: 'zerotouch batch reinstate ends a revocation',
+  });
+}
+
+/** What a device was before its quarantine. */
+async function stateBefore(ledger: Ledger, registrationId: string): Promise<DeviceState> {
+  const device = await ledger.device(registrationId);
+  const last = (await ledger.history(registrationId)).findLast(({ to }) => to === 'quarantined');
+  if (device?.state === 'quarantined' && last !== undefined) return last.from === 'burnt' ? 'verified' : last.from;
+  throw new ManufacturingFault('LEDGER_STATE', 'the device is not in quarantine', {
+    where: registrationId,
+    seen: device?.state,
+    expected: 'quarantined',
+  });
 }
 
 async function* idsOf(ledger: Ledger, batch: string, devices: MoveOptions['devices']): AsyncGenerator<string> {

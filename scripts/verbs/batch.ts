@@ -1,29 +1,22 @@
-import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { systemClock } from '@zerotouch/foundation/clock';
 import { Fault } from '@zerotouch/foundation/fault';
-import type { Ledger } from '@zerotouch/manufacturing/ledger/ledger';
 import type { Move } from '@zerotouch/manufacturing/rework/rework';
 import { type Command, Option } from 'commander';
 import type { AddVerb, Job, RunVerb } from '../job.js';
-import { ledgerAddress } from '../ledger-address.js';
+import { type AuthorFlags, addAuthorOptions, addLedgerOption, authorOf, type LedgerFlags, withLedger } from '../ledger-address.js';
+import { addRecall } from '../recall.js';
 import { writePrivately } from '../state-file.js';
 
-interface LedgerFlags {
-  ledger?: string;
-}
-
-interface MoveFlags extends LedgerFlags {
+interface MoveFlags extends AuthorFlags {
   reason?: string;
-  station?: string;
-  operator?: string;
 }
 
 /** `zerotouch batch ...`: what becomes of a batch after it was burnt. An addition to the verbs of the factory. */
 export const addBatch: AddVerb = (program, run) => {
   const batch = program
     .command('batch')
-    .summary('after the burn: ship, return, scrap, burn again; history, labels, report')
+    .summary('after the burn: ship, quarantine, return, burn again, recall; history, labels, report')
     .description(
       'What becomes of a batch after it was burnt. Every move is a record of its own in the ledger: nothing is ever taken back, only put right.',
     )
@@ -34,13 +27,18 @@ Examples:
   $ zerotouch batch labels first --out labels --symbol data-matrix
   $ zerotouch batch report first --out first.html
   $ zerotouch batch ship first
-  $ zerotouch batch return first pump-000017 --reason "water damage"`,
+  $ zerotouch batch return first pump-000017 --reason "water damage"
+  $ zerotouch batch revoke first --group line-1 --reason "key read out" --to env:DPS_SERVICE
+  $ zerotouch batch replace-ca batch.yaml --out first --level line --reason "laptop stolen" --to env:DPS_SERVICE`,
     );
   addMove(batch, run, 'ship', 'record that devices left the factory: those named, else all that are verified');
-  addMove(batch, run, 'return', 'record that devices came back, or are held back: quarantine');
+  addMove(batch, run, 'return', 'record that devices came back');
+  addMove(batch, run, 'quarantine', 'hold devices back until somebody has looked into them: they cannot ship');
+  addMove(batch, run, 'release', 'end the quarantine of devices');
   addMove(batch, run, 'scrap', 'record that devices will never be used');
   addMove(batch, run, 'reburn', 'give devices a new identity with the next burn --resume; the old one is retired');
-  withLedger(
+  addRecall(batch, run);
+  addLedgerOption(
     batch
       .command('history')
       .summary('what happened to a device')
@@ -62,16 +60,9 @@ Examples:
     .action((dir: string, flags: { out: string }) => run((job) => report(dir, flags.out, job)));
 };
 
-function withLedger(command: Command): Command {
-  return command.option(
-    '--ledger <url>',
-    'where devices are recorded: sqlite:PATH, or a postgres:// URL as env:NAME, @FILE or - (default: ledger.db in DIR)',
-  );
-}
-
 function addMove(batch: Command, run: RunVerb, move: Move, summary: string): void {
   const all = move === 'ship';
-  withLedger(
+  addAuthorOptions(
     batch
       .command(move)
       .summary(summary)
@@ -80,16 +71,14 @@ function addMove(batch: Command, run: RunVerb, move: Move, summary: string): voi
     .argument('<dir>', 'folder of the batch')
     .argument(all ? '[id...]' : '<id...>', 'registration ids')
     .addOption(new Option('--reason <text>', 'why; kept in the history').makeOptionMandatory(!all))
-    .option('--station <name>', 'this station, as the ledger calls it (default: the name of the machine)')
-    .option('--operator <name>', 'who does it, as the ledger calls them')
     .action((dir: string, ids: string[], flags: MoveFlags) => run((job) => moveAll(move, dir, ids, flags, job)));
 }
 
 async function moveAll(move: Move, dir: string, ids: readonly string[], flags: MoveFlags, job: Job): Promise<undefined> {
   const { moveDevices } = await import('@zerotouch/manufacturing/rework/rework');
-  const author = { station: flags.station ?? hostname(), ...(flags.operator === undefined ? {} : { operator: flags.operator }) };
+  const author = authorOf(flags);
   const batch = await nameOf(dir);
-  await withOpenLedger(dir, flags, async (ledger) => {
+  await withLedger(dir, flags.ledger, async (ledger) => {
     const moved = await moveDevices({
       ledger,
       batch,
@@ -106,7 +95,7 @@ async function moveAll(move: Move, dir: string, ids: readonly string[], flags: M
 }
 
 async function history(dir: string, id: string, flags: LedgerFlags, job: Job): Promise<undefined> {
-  await withOpenLedger(dir, flags, async (ledger) => {
+  await withLedger(dir, flags.ledger, async (ledger) => {
     const device = await ledger.device(id);
     if (device === undefined) throw new Fault('LEDGER_UNKNOWN', 'the ledger has no such device', { where: ledger.where, seen: id });
     for (const record of await ledger.history(id)) {
@@ -154,16 +143,4 @@ async function nameOf(dir: string): Promise<string> {
   const { manifestRecords } = await import('@zerotouch/manufacturing/report/batch-report');
   for await (const record of manifestRecords(dir)) if (record.type === 'batch') return record.batch;
   throw new Fault('MANIFEST_UNREADABLE', 'the manifest does not name the batch', { where: dir });
-}
-
-async function withOpenLedger(dir: string, { ledger: reference }: LedgerFlags, work: (ledger: Ledger) => Promise<void>): Promise<void> {
-  const { LEDGER_FILE, openLedger } = await import('@zerotouch/manufacturing/ledger/ledger');
-  const beside = `sqlite:${join(dir, LEDGER_FILE)}`;
-  const address = reference === undefined ? beside : await ledgerAddress(reference);
-  const ledger = await openLedger(address);
-  try {
-    await work(ledger);
-  } finally {
-    await ledger.close();
-  }
 }

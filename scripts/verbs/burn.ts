@@ -1,12 +1,11 @@
-import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { systemClock } from '@zerotouch/foundation/clock';
 import { EXIT, type ExitCode } from '@zerotouch/foundation/command/failure';
 import { systemEntropy } from '@zerotouch/foundation/entropy';
-import { Fault } from '@zerotouch/foundation/fault';
 import type { BurnEvent, BurnSummary } from '@zerotouch/manufacturing/batch';
 import type { Ledger } from '@zerotouch/manufacturing/ledger/ledger';
 import { InvalidArgumentError } from 'commander';
+import { readBatchSpec } from '../batch-spec.js';
 import { readCustodySecrets } from '../custody-secrets.js';
 import type { AddVerb, Job } from '../job.js';
 import { ledgerAddress } from '../ledger-address.js';
@@ -59,16 +58,7 @@ interface BurnFlags {
 }
 
 async function burn(path: string, flags: BurnFlags, job: Job): Promise<ExitCode> {
-  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    throw new Fault('SPEC_UNREADABLE', `the spec cannot be read (${cause.code})`, {
-      where: path,
-      expected: 'a batch spec, YAML or JSON',
-      remedy: 'zerotouch burn --help shows one',
-      cause,
-    });
-  });
-  const { parseSpec } = await import('@zerotouch/manufacturing/spec');
-  const spec = parseSpec(text, path);
+  const spec = await readBatchSpec(path);
   const { burnBatch } = await import('@zerotouch/manufacturing/batch');
   const progress = job.progress('burning');
   const onProgress = (event: BurnEvent): void => {

@@ -1,51 +1,37 @@
-import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ENROLMENT_FILE, type EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
-import { CLOUD_FILE } from '@zerotouch/firmware-sim/runtime/cloud-file';
 import { systemClock } from '@zerotouch/foundation/clock';
 import { systemEntropy } from '@zerotouch/foundation/entropy';
 import { Fault } from '@zerotouch/foundation/fault';
 import type { EnrolEvent, EnrolSummary } from '@zerotouch/manufacturing/enroll/enrol-batch';
-import { InvalidArgumentError, Option } from 'commander';
+import { addServiceOptions, openService, readEnrolments, type ServiceFlags } from '../dps-target.js';
 import type { AddVerb, Job } from '../job.js';
-import { localService } from '../local-service.js';
-import { readSecret } from '../secret.js';
+import { withLedger } from '../ledger-address.js';
 
-const NO_CLOUD = 'start zerotouch cloud in this folder, name its file with --cloud, or a DPS instance with --to';
-
-interface EnrollOptions {
-  to?: string;
-  cloud: string;
+interface EnrollOptions extends ServiceFlags {
   group?: string;
+  ledger?: string;
   dryRun?: boolean;
-  timeout: number;
-}
-
-/** Where to enrol, and what is known of it. */
-interface Target {
-  connectionString: string;
-  ca?: string;
-  /** Of the local cloud; Azure's service API does not tell it. */
-  idScope?: string;
 }
 
 /** `zerotouch enroll DIR`: brings the enrolments of a batch to DPS. */
 export const addEnroll: AddVerb = (program, run) => {
-  program
-    .command('enroll')
-    .summary('create the enrolments of a batch at DPS, local or Azure')
-    .description(
-      'Create the enrolment groups and individual enrolments of a burnt batch through the DPS service API: what is missing is created, what differs is updated, the rest is left alone. It can be run again at any time, and goes on where it was cut off.',
-    )
-    .argument('<dir>', 'folder of a burnt batch')
-    .option(
-      '--to <secret>',
-      'service connection string of the DPS instance, as env:NAME, @FILE or - (stdin); without it, the local cloud of this folder',
-    )
-    .option('--cloud <file>', 'the file that zerotouch cloud wrote', CLOUD_FILE)
+  addServiceOptions(
+    program
+      .command('enroll')
+      .summary('create the enrolments of a batch at DPS, local or Azure')
+      .description(
+        'Create the enrolment groups and individual enrolments of a burnt batch through the DPS service API: what is missing is created, what differs is updated, the rest is left alone. It can be run again at any time, and goes on where it was cut off.',
+      )
+      .argument('<dir>', 'folder of a burnt batch'),
+  )
     .option('--group <name>', 'only this enrolment group')
     .option('--dry-run', 'print what would change, and change nothing')
-    .addOption(new Option('--timeout <seconds>', 'until a request counts as unanswered').argParser(parseSeconds).default(30))
+    .option(
+      '--ledger <url>',
+      'where the batch is recorded: sqlite:PATH, or a postgres:// URL as env:NAME, @FILE or - (default: ledger.db in DIR)',
+    )
     .addHelpText(
       'after',
       `
@@ -60,19 +46,11 @@ Exits 3 when DPS cannot be reached, or keeps on throttling.`,
     .action((dir: string, options: EnrollOptions) => run((job) => enroll(dir, options, job)));
 };
 
-async function enroll(dir: string, { to, cloud, group, dryRun, timeout }: EnrollOptions, job: Job): Promise<undefined> {
+async function enroll(dir: string, { to, cloud, group, ledger, dryRun, timeout }: EnrollOptions, job: Job): Promise<undefined> {
   const file = await readEnrolments(dir);
-  const target: Target = to === undefined ? await localService(cloud, NO_CLOUD) : { connectionString: await readSecret(to, '--to') };
-  if (target.idScope !== undefined && target.idScope !== file.idScope) {
-    throw new Fault('ID_SCOPE_MISMATCH', `batch ${JSON.stringify(file.batch)} was burnt for another ID scope`, {
-      where: join(dir, ENROLMENT_FILE),
-      seen: file.idScope,
-      expected: target.idScope,
-    });
-  }
-  const { openAzureService } = await import('@zerotouch/manufacturing/enroll/azure-service');
+  await refuseRevoked(dir, ledger, file.batch, group, dryRun);
+  const service = await openService(file, join(dir, ENROLMENT_FILE), { to, cloud, timeout });
   const { enrolBatch } = await import('@zerotouch/manufacturing/enroll/enrol-batch');
-  const service = await openAzureService({ connectionString: target.connectionString, ca: target.ca, timeout: timeout * 1000 });
   const progress = job.progress(dryRun === true ? 'comparing' : 'enrolling');
   let summary: EnrolSummary;
   try {
@@ -100,18 +78,20 @@ async function enroll(dir: string, { to, cloud, group, dryRun, timeout }: Enroll
   return undefined;
 }
 
-async function readEnrolments(dir: string): Promise<EnrolmentFile> {
-  const where = join(dir, ENROLMENT_FILE);
-  const text = await readFile(where, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    throw new Fault('ENROLMENTS_MISSING', `the enrolments cannot be read (${cause.code})`, {
-      where,
-      expected: `${ENROLMENT_FILE} in the folder of a burnt batch`,
-      remedy: 'burn one with zerotouch burn SPEC --out DIR and name that DIR',
-      cause,
+/** Enrolling would let devices in again that somebody shut out. */
+async function refuseRevoked(dir: string, reference: string | undefined, batch: string, group?: string, dryRun = false): Promise<void> {
+  if (dryRun || (reference === undefined && !existsSync(join(dir, 'ledger.db')))) return;
+  const { eventsOf, isRevoked } = await import('@zerotouch/manufacturing/rework/events');
+  await withLedger(dir, reference, async (ledger) => {
+    const { revoked } = await eventsOf(ledger, batch);
+    if (revoked.size === 0 || (group !== undefined && !isRevoked(revoked, group))) return;
+    throw new Fault('ENROLMENT_REVOKED', 'enrolments of this batch were revoked, and enrolling would let their devices in again', {
+      where: ledger.where,
+      seen: [...revoked].map((name) => (name === '' ? 'the whole batch' : name)),
+      expected: 'a batch that is not revoked',
+      remedy: 'zerotouch batch reinstate says that it may; --group enrols another group',
     });
   });
-  const { parseEnrolments } = await import('@zerotouch/manufacturing/enrol-file');
-  return parseEnrolments(text, where);
 }
 
 /** What the service API cannot do is said plainly: without it, no device of an X.509 group gets in. */
@@ -142,10 +122,4 @@ function eventWords(event: EnrolEvent, dryRun: boolean): string | undefined {
 
 function words({ created, updated, unchanged }: EnrolSummary, dryRun: boolean): string {
   return `${dryRun ? 'Nothing was changed; it would be: ' : ''}${created} created, ${updated} updated, ${unchanged} unchanged.`;
-}
-
-function parseSeconds(text: string): number {
-  const seconds = Number(text);
-  if (!/^\d{1,6}(\.\d+)?$/.test(text) || seconds <= 0) throw new InvalidArgumentError('expected a number of seconds above 0.');
-  return seconds;
 }

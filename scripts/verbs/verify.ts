@@ -1,10 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { systemClock } from '@zerotouch/foundation/clock';
 import { EXIT, type ExitCode } from '@zerotouch/foundation/command/failure';
-import { Fault } from '@zerotouch/foundation/fault';
 import type { AuditSummary, Finding } from '@zerotouch/manufacturing/audit/audit';
-import type { BatchSpec } from '@zerotouch/manufacturing/spec';
 import { InvalidArgumentError, Option } from 'commander';
+import { readBatchSpec } from '../batch-spec.js';
 import type { AddVerb, Job } from '../job.js';
 import { ledgerAddress } from '../ledger-address.js';
 
@@ -54,7 +52,7 @@ Exits 1 when errors were found; warnings alone leave it 0.`,
 async function verify(paths: string[], options: VerifyOptions, job: Job): Promise<ExitCode> {
   const { manifest, root, shipped, fielded, horizon } = options;
   const ledger = options.ledger === undefined ? undefined : await ledgerAddress(options.ledger);
-  const spec = options.batch === undefined ? undefined : await readSpec(options.batch);
+  const spec = options.batch === undefined ? undefined : await readBatchSpec(options.batch);
   const { audit } = await import('@zerotouch/manufacturing/audit/audit');
   const summary = await audit({
     paths,
@@ -70,18 +68,6 @@ async function verify(paths: string[], options: VerifyOptions, job: Job): Promis
   });
   job.output.result({ ...summary }, words(summary));
   return summary.errors > 0 ? EXIT.failed : EXIT.done;
-}
-
-async function readSpec(path: string): Promise<BatchSpec> {
-  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    throw new Fault('SPEC_UNREADABLE', `the spec cannot be read (${cause.code})`, {
-      where: path,
-      expected: 'a batch spec, YAML or JSON',
-      cause,
-    });
-  });
-  const { parseSpec } = await import('@zerotouch/manufacturing/spec');
-  return parseSpec(text, path);
 }
 
 function parseDays(text: string): number {

@@ -1,8 +1,14 @@
 import { execFileSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readIdentity } from '@zerotouch/firmware-sim/identity/identity';
+import { systemClock } from '@zerotouch/foundation/clock';
+import { systemEntropy } from '@zerotouch/foundation/entropy';
+import { openLedger } from '@zerotouch/manufacturing/ledger/ledger';
+import { replaceAuthority } from '@zerotouch/manufacturing/rework/replace-authority';
+import { parseSpec } from '@zerotouch/manufacturing/spec';
 import t from 'tap';
 import { burn, certified, imageOf } from '../manufacturing/workbench.js';
 
@@ -46,6 +52,23 @@ t.test('a wrong PIN, token or module is refused, and nothing is made', async (t)
   t.match(await failure(spec('a').replace(module, '/nowhere.so'), PIN), { code: 'TOKEN_MODULE', where: '/nowhere.so' });
   await t.rejects(burn(spec('a'), join(dir, 'never')), { code: 'PASSPHRASE', where: 'authority.token.pin' });
   t.notOk(existsSync(join(dir, 'never')));
+});
+
+t.test('a CA whose key is in a token is replaced by one with a new key; the old one stays there under another label', async (t) => {
+  const out = join(dir, 'leaky');
+  const text = spec('leaky').replace('/ca,', '/leaky-ca, levels: [root, line, batch],').replace('count: 3', 'start: 50, count: 2');
+  t.match(await burn(text, out, { passphrase: PIN }), { burnt: 2, failed: 0, failures: [] });
+  const ledger = await openLedger(`sqlite:${join(out, 'ledger.db')}`);
+  t.teardown(() => ledger.close());
+  const key = () =>
+    new X509Certificate(readFileSync(join(dir, 'leaky-ca', 'batch-leaky@x-group.pem'))).publicKey.export({ type: 'spki', format: 'pem' });
+  const before = key();
+  const base = { ledger, clock: systemClock, entropy: systemEntropy, author: { station: 'desk' }, passphrase: PIN };
+  t.match(await replaceAuthority({ ...base, spec: parseSpec(text, 'b.yaml'), out, level: 'batch', reason: 'PIN was seen' }), {
+    retired: 2,
+  });
+  t.not(key(), before);
+  t.match(await burn(text, out, { passphrase: PIN, ledger, resume: true }), { burnt: 2, failed: 0, failures: [] });
 });
 
 t.test('the CA keys are made in the token, sign the batch, and are used again', async (t) => {
