@@ -7,6 +7,7 @@ import { type EnrolmentService, enrolmentService } from './api/dps-service.js';
 import { type HubService, hubService } from './api/hub-service.js';
 import type { Behaviour } from './behaviours/behaviour.js';
 import { openDoors } from './doors/doors.js';
+import type { FrontView } from './doors/fronts/fronts.js';
 import type { CertificateService } from './dps/authorities.js';
 import type { Edge } from './dps/edges.js';
 import { type ImportSummary, importEnrolments } from './dps/import.js';
@@ -40,6 +41,7 @@ export {
   times,
   wrongClock,
 } from './behaviours/library.js';
+export type { FrontView } from './doors/fronts/fronts.js';
 export type { CertificateService, CertificateView } from './dps/authorities.js';
 export type { Edge } from './dps/edges.js';
 export type { ImportSummary } from './dps/import.js';
@@ -87,6 +89,8 @@ export interface Cloud extends AsyncDisposable {
   readonly hubsAdmin: HubsAdmin;
   /** Certificate of the CA that signed the listener's certificate, PEM: what a device must trust. */
   readonly ca: string;
+  /** The processes that do TLS (option `workers`) as they are now; one that dies is replaced. */
+  readonly fronts: readonly FrontView[];
   readonly enrolments: EnrolmentService;
   /** CA certificates and their proof of possession. */
   readonly certificates: CertificateService;
@@ -119,7 +123,7 @@ export interface Cloud extends AsyncDisposable {
 
 /**
  * Starts a local Azure for devices: DPS and IoT hubs behind one TLS listener.
- * @throws CloudFault BAD_OPTIONS, PORT_IN_USE, STORE_UNUSABLE, STORE_VERSION, STATE_INVALID
+ * @throws CloudFault BAD_OPTIONS, PORT_IN_USE, FRONT_FAILED, STORE_UNUSABLE, STORE_VERSION, STATE_INVALID
  */
 export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
   const settings = cloudSettings(options);
@@ -171,6 +175,9 @@ async function startOver(store: Store, options: CloudOptions, settings: CloudSet
     linkedHubs: links,
     hubsAdmin: park,
     ca: doors.ca,
+    get fronts() {
+      return doors.fronts();
+    },
     certificates: enrolments.authorities,
     enrolments: enrolmentService(own, enrolments),
     events,

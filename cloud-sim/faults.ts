@@ -32,6 +32,7 @@ export type CloudFaultCode =
   | 'ETAG_MISMATCH'
   | 'TWIN_LIMIT'
   | 'PORT_IN_USE'
+  | 'FRONT_FAILED'
   | 'CLOSED';
 
 /** An operator of the local cloud asked for something it cannot do, and why. */

@@ -70,6 +70,11 @@ export interface CloudOptions {
   trustBundles?: readonly TrustBundleSpec[];
   /** How long a connection may take until its MQTT CONNECT is there, seconds. Default 30. */
   connectTimeoutSeconds?: number;
+  /**
+   * Processes that do TLS for this one, which then has its processor for what devices ask, and none of their descriptors. 0 (the default): TLS is
+   * done in this process.
+   */
+  workers?: number;
 }
 
 /** The hubs of a cloud that is told none: three regions, two subscriptions. */
@@ -81,6 +86,8 @@ export const DEFAULT_HUBS: readonly HubSpec[] = [
 
 /** Seconds of `retry-after` when none are asked for. Source: azure-sdk-for-c's samples of real replies. */
 export const DEFAULT_RETRY_AFTER_SECONDS = 3;
+/** More TLS processes than any machine has use for. */
+const MAX_WORKERS = 64;
 /** Seconds until a connection without MQTT CONNECT is closed. */
 export const DEFAULT_CONNECT_TIMEOUT_SECONDS = 30;
 
@@ -105,6 +112,7 @@ const schema = z.strictObject({
     .refine((hubs) => new Set(hubs.map(({ host }) => host.toLowerCase())).size === hubs.length, { error: 'hold a host twice' }),
   retryAfterSeconds: z.number().min(0),
   connectTimeoutSeconds: z.number().positive(),
+  workers: z.int().min(0).max(MAX_WORKERS),
   limits: limitSchema,
   regions: z.array(z.string().min(1)).max(250).optional(),
   latencies: z.record(z.string(), z.record(z.string(), z.number().min(0))),
@@ -126,6 +134,7 @@ export function cloudSettings(options: CloudOptions): CloudSettings {
     hubs: options.hubs ?? DEFAULT_HUBS,
     retryAfterSeconds: options.retryAfterSeconds ?? DEFAULT_RETRY_AFTER_SECONDS,
     connectTimeoutSeconds: options.connectTimeoutSeconds ?? DEFAULT_CONNECT_TIMEOUT_SECONDS,
+    workers: options.workers ?? 0,
     limits: options.limits ?? {},
     regions: options.regions,
     latencies: options.latencies ?? {},

@@ -15,7 +15,8 @@ const top = fileURLToPath(new URL('..', import.meta.url));
 const project = readManifest('.');
 
 /**
- * What is published. `command` and `doors` name built files of a room, without their ending; a door is what code imports.
+ * What is published. `command`, `workers` and `doors` name built files of a room, without their ending; a door is what code imports, a worker what a thread or
+ * a process of ours runs.
  */
 const packages = [
   {
@@ -24,7 +25,7 @@ const packages = [
     description: project.description,
     readme: 'README.md',
     command: 'scripts/build/zerotouch',
-    threads: ['manufacturing/build/burn-worker'],
+    workers: ['manufacturing/build/burn-worker', 'cloud-sim/build/doors/fronts/tls-front'],
     doors: {
       './cloud': 'cloud-sim/build/cloud',
       './manufacturing': 'manufacturing/build/batch',
@@ -57,12 +58,12 @@ for (const published of packages) {
   }
 }
 
-async function fill(stage, { name, room, description, readme, command, threads = [], doors }) {
+async function fill(stage, { name, room, description, readme, command, workers = [], doors }) {
   const rooms = closureOf(room);
   const dependencies = Object.assign({}, ...rooms.map((each) => foreignDependencies(each, 'dependencies')));
   // What only some transports need: `npm install --omit=optional` leaves it out.
   const optionalDependencies = Object.assign({}, ...rooms.map((each) => foreignDependencies(each, 'optionalDependencies')));
-  await bundle(stage, name, [command, ...threads, ...Object.values(doors)], { ...dependencies, ...optionalDependencies });
+  await bundle(stage, name, [command, ...workers, ...Object.values(doors)], { ...dependencies, ...optionalDependencies });
   for (const each of rooms) copyTypes(each, join(stage, 'types'));
   mkdirSync(join(stage, 'bin'));
   writeFileSync(join(stage, 'bin', `${name}.js`), `#!/usr/bin/env node\nimport '../dist/${bundleName(command)}.js';\n`, { mode: 0o755 });

@@ -1,21 +1,30 @@
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
+import { FrontedSocket } from './fronts/fronted-socket.js';
+
+/** A TLS connection: one that ends in this process, or in a front. */
+export type Secured = TLSSocket | FrontedSocket;
+
+/** Whether a stream is a TLS connection itself. */
+export function isSecured(stream: Duplex): stream is Secured {
+  return stream instanceof TLSSocket || stream instanceof FrontedSocket;
+}
 
 /** A way to a client: the bytes of the protocol, and the TLS connection that carries them. */
 export interface Channel {
   stream: Duplex;
-  tls: TLSSocket;
+  tls: Secured;
   /** Whether the bytes travel in WebSocket messages. */
   webSocket: boolean;
 }
 
 /** A channel that is the TLS connection itself. */
-export function plainChannel(tls: TLSSocket): Channel {
+export function plainChannel(tls: Secured): Channel {
   return { stream: tls, tls, webSocket: false };
 }
 
 /** Ends a stream once what was written has left. */
 export function endSoon(stream: Duplex): void {
-  if (stream instanceof TLSSocket) stream.destroySoon();
+  if (isSecured(stream)) stream.destroySoon();
   else stream.end();
 }

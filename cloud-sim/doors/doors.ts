@@ -11,8 +11,9 @@ import { AmqpConnection } from './amqp/connection.js';
 import { amqpReceptionist } from './amqp/dps-service.js';
 import { makeServerAuthority, makeServerIdentity, type ServerAuthority } from './authority.js';
 import { type Channel, plainChannel } from './channel.js';
+import { Fronts, type FrontView } from './fronts/fronts.js';
 import { deviceApi } from './http/device-api.js';
-import { HttpsFront } from './https.js';
+import { HTTPS_ALPN, HttpsFront } from './https.js';
 import { Listener, tlsServer, tlsSettings } from './listener.js';
 import { MqttConnection } from './mqtt/connection.js';
 import { mqttReceptionist } from './mqtt/mqtt.js';
@@ -26,13 +27,15 @@ export interface Doors {
   edges: readonly Edge[];
   /** Certificate of the CA that signed the listener's certificate, PEM. */
   ca: string;
+  /** The processes that do TLS; none: it is done here. */
+  fronts(): readonly FrontView[];
   /** Ends every connection and stops listening. */
   close(): Promise<void>;
 }
 
 /**
  * Opens every door to the services: MQTT, AMQP, and HTTPS with WebSocket.
- * @throws CloudFault PORT_IN_USE
+ * @throws CloudFault PORT_IN_USE, FRONT_FAILED
  */
 export async function openDoors(services: Services, settings: CloudSettings): Promise<Doors> {
   const { store, park, edges, log, clock } = services;
@@ -42,9 +45,10 @@ export async function openDoors(services: Services, settings: CloudSettings): Pr
     await keptAuthority(store),
   );
   const connectTimeout = settings.connectTimeoutSeconds * 1000;
+  const tls = { ...tlsSettings(identity, connectTimeout), pauseOnConnect: settings.workers > 0 };
   const sweep = new Sweep(clock);
   const { speakMqtt, speakAmqp } = protocols(services, sweep, connectTimeout);
-  const https = new HttpsFront({ identity, requestTimeout: connectTimeout, log });
+  const https = new HttpsFront({ tls, requestTimeout: connectTimeout, log });
   https.mount(hubServices(services));
   https.mount(dpsServices(services));
   https.mount(resourceManager(services));
@@ -54,30 +58,31 @@ export async function openDoors(services: Services, settings: CloudSettings): Pr
     ['amqpwsb10', speakAmqp],
   ]);
   https.mountUpgrade(webSocketUpgrade(subprotocols, log));
+  const mqtt = tlsServer(tls, (socket) => speakMqtt(plainChannel(socket)), log);
+  const amqp = tlsServer(tls, (socket) => speakAmqp(plainChannel(socket)), log);
 
   const listeners: Listener[] = [];
+  let fronts: Fronts | undefined;
   const open = async (server: Server, port: number): Promise<number> => {
-    const listener = await Listener.open({ server, host: settings.host, port, edges: edges.keys(), log });
+    const front = fronts?.door(server);
+    const listener = await Listener.open({ server, host: settings.host, port, edges: edges.keys(), front, log });
     listeners.push(listener);
     return listener.port;
   };
   const close = async (): Promise<void> => {
-    await Promise.all([...listeners.map((listener) => listener.close()), sweep.close()]);
+    await Promise.all([...listeners.map((listener) => listener.close()), fronts?.close(), sweep.close()]);
   };
-  const tls = tlsSettings(identity, connectTimeout);
   try {
+    if (settings.workers > 0) {
+      const doors = [{ server: mqtt }, { server: amqp }, { server: https.server, alpn: HTTPS_ALPN }];
+      fronts = await Fronts.start({ workers: settings.workers, doors, identity, handshakeTimeout: connectTimeout, clock, log });
+    }
     const ports = {
-      mqttPort: await open(
-        tlsServer(tls, (socket) => speakMqtt(plainChannel(socket)), log),
-        settings.mqttPort,
-      ),
-      amqpPort: await open(
-        tlsServer(tls, (socket) => speakAmqp(plainChannel(socket)), log),
-        settings.amqpPort,
-      ),
+      mqttPort: await open(mqtt, settings.mqttPort),
+      amqpPort: await open(amqp, settings.amqpPort),
       httpsPort: await open(https.server, settings.httpsPort),
     };
-    return { ports, edges: edgeList(edges, listeners[0]?.edges), ca: identity.ca, close };
+    return { ports, edges: edgeList(edges, listeners[0]?.edges), ca: identity.ca, fronts: () => fronts?.list() ?? [], close };
   } catch (error) {
     await close();
     throw error;

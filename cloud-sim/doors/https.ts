@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { Duplex } from 'node:stream';
+import type { TlsOptions } from 'node:tls';
 import type { Logger } from 'pino';
-import type { ServerIdentity } from './authority.js';
-import { tlsSettings } from './listener.js';
 
+/** What is agreed on with clients that ask for it, as Node's own server does. */
+export const HTTPS_ALPN = ['http/1.1'];
 /** Longest header block of a request, bytes: a SAS token and a handful of headers need far less. */
 const MAX_HEADER_BYTES = 16 * 1024;
 /** Milliseconds that a connection without a request is kept. */
@@ -24,8 +25,9 @@ export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Bu
 
 /** What an HTTPS front is made of. */
 export interface HttpsFrontParts {
-  identity: ServerIdentity;
-  /** Milliseconds that a TLS handshake, and then a request, may take. */
+  /** Of `tlsSettings`. */
+  tls: TlsOptions;
+  /** Milliseconds that a request may take. */
   requestTimeout: number;
   log: Logger;
 }
@@ -37,10 +39,10 @@ export class HttpsFront {
   readonly #upgrades: UpgradeHandler[] = [];
   readonly #log: Logger;
 
-  constructor({ identity, requestTimeout, log }: HttpsFrontParts) {
+  constructor({ tls, requestTimeout, log }: HttpsFrontParts) {
     this.#log = log;
     this.server = createServer({
-      ...tlsSettings(identity, requestTimeout),
+      ...tls,
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: requestTimeout,
       requestTimeout,

@@ -1,10 +1,12 @@
 import { constants } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer as createPlainServer, type Server as PlainServer, type Socket } from 'node:net';
-import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls';
+import type { Duplex } from 'node:stream';
+import { createServer, type Server, type TlsOptions } from 'node:tls';
 import type { Logger } from 'pino';
 import { CloudFault } from '../faults.js';
 import type { ServerIdentity } from './authority.js';
+import type { Secured } from './channel.js';
 
 /** How a listener is opened. */
 export interface ListenerParts {
@@ -15,6 +17,8 @@ export interface ListenerParts {
   port: number;
   /** More addresses to be reached at, by the same port; those that the machine does not have are left out. */
   edges?: Iterable<string>;
+  /** Does TLS in the server's stead, and lets it hear `secureConnection`; the server's `pauseOnConnect` must be set. */
+  front?: ((socket: Socket) => void) | undefined;
   log: Logger;
 }
 
@@ -31,7 +35,8 @@ export function tlsSettings(identity: ServerIdentity, handshakeTimeout: number):
     // Whom to trust is for DPS and the hubs to decide, not for TLS.
     rejectUnauthorized: false,
     // A resumed session proves no possession of a key: every handshake is a full one.
-    secureOptions: constants.SSL_OP_NO_TICKET,
+    // What was proved in the handshake holds for the whole connection.
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
     handshakeTimeout,
   };
 }
@@ -40,8 +45,8 @@ export function tlsSettings(identity: ServerIdentity, handshakeTimeout: number):
  * A TLS server that hands each connection whose handshake is done to `accept`.
  * @param accept a connection it cannot take is destroyed
  */
-export function tlsServer(settings: TlsOptions, accept: (socket: TLSSocket) => void, log: Logger): Server {
-  return createServer(settings).on('secureConnection', (socket) => {
+export function tlsServer(settings: TlsOptions, accept: (socket: Secured) => void, log: Logger): Server {
+  return createServer(settings).on('secureConnection', (socket: Secured) => {
     socket.setNoDelay(true);
     try {
       accept(socket);
@@ -56,12 +61,13 @@ export function tlsServer(settings: TlsOptions, accept: (socket: TLSSocket) => v
 export class Listener {
   readonly #server: Server;
   readonly #edges = new Map<string, PlainServer>();
-  readonly #sockets = new Set<Socket>();
+  readonly #sockets = new Set<Duplex>();
   #closed: Promise<void> | undefined;
 
-  private constructor({ server, log }: ListenerParts) {
+  private constructor({ server, front, log }: ListenerParts) {
     this.#server = server;
-    server.on('connection', (socket: Socket) => this.#track(socket));
+    if (front === undefined) server.on('connection', (socket: Socket) => this.#track(socket));
+    else server.removeAllListeners('connection').on('connection', front);
     server.on('tlsClientError', (error) => log.debug({ err: error }, 'a TLS handshake failed'));
     // Before whoever takes the connection: it must find a socket that can fail without harm.
     server.prependListener('secureConnection', (socket) => this.#track(socket));
@@ -83,7 +89,7 @@ export class Listener {
       });
     }
     server.on('error', (error) => parts.log.error({ err: error }, 'the TLS listener failed'));
-    await Promise.all([...(parts.edges ?? [])].map((address) => listener.#openEdge(address, parts.log)));
+    await Promise.all([...(parts.edges ?? [])].map((address) => listener.#openEdge(address, parts)));
     return listener;
   }
 
@@ -108,8 +114,8 @@ export class Listener {
   }
 
   // Only Linux has all of 127.0.0.0/8: elsewhere the region is without an edge, and everything else works.
-  async #openEdge(address: string, log: Logger): Promise<void> {
-    const edge = createPlainServer((socket) => this.#server.emit('connection', socket));
+  async #openEdge(address: string, { front, log }: ListenerParts): Promise<void> {
+    const edge = createPlainServer({ pauseOnConnect: front !== undefined }, (socket) => this.#server.emit('connection', socket));
     edge.listen(this.port, address);
     try {
       await once(edge, 'listening');
@@ -120,7 +126,7 @@ export class Listener {
     this.#edges.set(address, edge);
   }
 
-  #track(socket: Socket): void {
+  #track(socket: Duplex): void {
     this.#sockets.add(socket);
     socket.on('close', () => this.#sockets.delete(socket));
     // Without a listener, a reset connection would end the process.

@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
-import type { TLSSocket } from 'node:tls';
 import type { PresentedCertificate } from '../credentials.js';
+import type { Secured } from './channel.js';
+import { FrontedSocket } from './fronts/fronted-socket.js';
 
 /** More certificates than any chain has: what comes after is not looked at. */
 const MAX_SENT = 10;
@@ -11,7 +12,8 @@ const MAX_SENT = 10;
  * A resumed TLS session keeps the certificate of the connection it was made on, and Node even calls it authorised, without the
  * client having shown anything: it counts as none.
  */
-export function presentedCertificate(socket: TLSSocket): PresentedCertificate | undefined {
+export function presentedCertificate(socket: Secured): PresentedCertificate | undefined {
+  if (socket instanceof FrontedSocket) return socket.presented;
   if (socket.isSessionReused()) return undefined;
   const leaf = socket.getPeerX509Certificate();
   if (leaf === undefined) return undefined;

@@ -1,9 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
 import type { Logger } from 'pino';
 import { createWebSocketStream, type WebSocket, WebSocketServer } from 'ws';
-import type { Channel } from './channel.js';
+import { type Channel, isSecured } from './channel.js';
 import type { UpgradeHandler } from './https.js';
 
 /** Where clients ask for it, at DPS and at hubs, for MQTT and for AMQP. Source: seen from Azure's clients. */
@@ -38,7 +37,7 @@ export function webSocketUpgrade(protocols: ReadonlyMap<string, TakeChannel>, lo
     if (pathOf(request).toLowerCase() !== PATH) return false;
     const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
     const take = protocols.get(chosen(offered)?.toLowerCase() ?? '');
-    if (!(socket instanceof TLSSocket) || take === undefined) {
+    if (!isSecured(socket) || take === undefined) {
       refuse(socket, 400, 'Bad Request');
       return true;
     }
@@ -64,6 +63,8 @@ function binaryStream(webSocket: WebSocket): Duplex {
   const stream = createWebSocketStream(webSocket);
   // Without a listener, a reset connection would end the process.
   stream.on('error', () => {});
+  // A connection that was lost ends the stream; the library would leave it open for writing.
+  stream.on('end', () => stream.destroy());
   return stream;
 }
 

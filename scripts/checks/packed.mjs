@@ -82,10 +82,14 @@ function doorsOpen(folder) {
     `import { startCloud } from 'zerotouch/cloud';
 import { burnBatch } from 'zerotouch/manufacturing';
 import { powerOn } from 'zerotouch/device';
-console.log(JSON.stringify([startCloud, burnBatch, powerOn].map((door) => typeof door)));
+const cloud = await startCloud({ workers: 1 });
+const fronts = cloud.fronts.length;
+await cloud.close();
+console.log(JSON.stringify({ doors: [startCloud, burnBatch, powerOn].map((door) => typeof door), fronts }));
 `,
   );
-  const doors = lastLine(runNode(folder, ['doors.js']));
+  const { doors, fronts } = lastLine(runNode(folder, ['doors.js']));
+  expect('processes for TLS', fronts === 1, fronts);
   expect(
     'doors',
     doors.every((door) => door === 'function'),

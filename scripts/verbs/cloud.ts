@@ -11,7 +11,7 @@ import { Fault } from '@zerotouch/foundation/fault';
 import { Option } from 'commander';
 import { tellEvents } from '../cloud-events.js';
 import type { AddVerb, Job } from '../job.js';
-import { parsePort } from '../options.js';
+import { parsePort, parseProcesses } from '../options.js';
 import { type CloudState, claimFolder, removeIfEmpty, writePrivately, writeState } from '../state-file.js';
 
 interface CloudVerbOptions {
@@ -20,6 +20,7 @@ interface CloudVerbOptions {
   mqttPort: number;
   amqpPort: number;
   httpsPort: number;
+  workers: number;
   printHosts?: boolean;
 }
 
@@ -47,6 +48,11 @@ export const addCloud: AddVerb = (program, run) => {
         .argParser(parsePort)
         .default(0),
     )
+    .addOption(
+      new Option('--workers <n>', 'processes that do TLS for this one; worth it from some hundred connections a second')
+        .argParser(parseProcesses)
+        .default(0),
+    )
     .option('--print-hosts', 'print the lines that /etc/hosts needs for clients that insist on the real names, and end')
     .addHelpText(
       'after',
@@ -61,7 +67,7 @@ Exits 130 on Ctrl-C, 0 when it is ended by SIGTERM.`,
     .action((options: CloudVerbOptions) => run((job) => (options.printHosts === true ? printHosts(job) : runCloud(options, job))));
 };
 
-async function runCloud({ enrollments, data, mqttPort, amqpPort, httpsPort }: CloudVerbOptions, job: Job): Promise<undefined> {
+async function runCloud({ enrollments, data, mqttPort, amqpPort, httpsPort, workers }: CloudVerbOptions, job: Job): Promise<undefined> {
   const batches = await Promise.all(enrollments.map(readEnrolments));
   const claim = claimFolder();
   const caFile = resolve(dirname(CLOUD_FILE), 'ca.pem');
@@ -72,7 +78,7 @@ async function runCloud({ enrollments, data, mqttPort, amqpPort, httpsPort }: Cl
     removeIfEmpty(dirname(CLOUD_FILE));
   });
   const { startCloud } = await import('@zerotouch/cloud-sim/cloud');
-  await using cloud = await startCloud({ ...(data === undefined ? {} : { data }), mqttPort, amqpPort, httpsPort });
+  await using cloud = await startCloud({ ...(data === undefined ? {} : { data }), mqttPort, amqpPort, httpsPort, workers });
   const imports = [];
   for (const { file, where } of batches) imports.push({ where, summary: await inFile(where, () => cloud.import(file)) });
 

@@ -2,9 +2,12 @@ import { deriveDeviceKey } from '@zerotouch/azure-wire/keys';
 import { type Attempt, type Cloud, type CloudOptions, startCloud } from '@zerotouch/cloud-sim/cloud';
 import type { Test } from 'tap';
 
+/** TLS processes of every cloud: the same tests hold with and without (test/services/fronts.test.ts). */
+const WORKERS = Number(process.env.ZT_TEST_WORKERS ?? 0);
+
 /** A cloud that answers at once and ends with the test. */
 export async function cloudFor(t: Test, options: CloudOptions = {}): Promise<Cloud> {
-  const cloud = await startCloud({ retryAfterSeconds: 0, ...options });
+  const cloud = await startCloud({ retryAfterSeconds: 0, workers: WORKERS, ...options });
   t.teardown(() => cloud.close());
   return cloud;
 }

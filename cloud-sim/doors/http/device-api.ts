@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { TLSSocket } from 'node:tls';
 import { dpsErrors, errorBody, httpStatusOf, type ServiceErrorEntry } from '@zerotouch/azure-wire/errors';
 import { dpsLimits } from '@zerotouch/azure-wire/limits';
 import type { Clock } from '@zerotouch/foundation/clock';
@@ -8,6 +7,7 @@ import type { Logger } from 'pino';
 import { Dropped } from '../../behaviours/behaviour.js';
 import type { Dps, DpsReply, DpsSession } from '../../dps/dps.js';
 import { guid } from '../../unique.js';
+import { isSecured } from '../channel.js';
 import { formalRefusal, wireOf } from '../dps-refusal.js';
 import type { HttpHandler } from '../https.js';
 import { presentedCertificate } from '../presented.js';
@@ -60,7 +60,7 @@ export function deviceApi({ dps, clock, entropy, log }: DeviceApiParts): HttpHan
     if (body.length > 0 && !isJson(request.headers['content-type'])) return refuse(response, UNSUPPORTED_TYPE);
     const { idScope, registrationId, apiVersion } = target;
     const { socket } = request;
-    const certificate = socket instanceof TLSSocket ? presentedCertificate(socket) : undefined;
+    const certificate = isSecured(socket) ? presentedCertificate(socket) : undefined;
     const password = request.headers.authorization;
     const tpm = resource.method === 'GET' ? undefined : tpmIn(body);
     const opened = await dps.open(

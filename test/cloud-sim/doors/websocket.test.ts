@@ -1,6 +1,8 @@
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import { request } from 'node:https';
 import { buildDpsUserName } from '@zerotouch/azure-wire/dps-mqtt';
+import { buildHubUserName } from '@zerotouch/azure-wire/hub-mqtt';
+import { buildSas } from '@zerotouch/azure-wire/sas';
 import type { Cloud } from '@zerotouch/cloud-sim/cloud';
 import { generate, type Packet, parser } from 'mqtt-packet';
 import t from 'tap';
@@ -49,7 +51,8 @@ t.test('packets may be spread over messages, and messages over frames', async (t
   const socket = await open(cloud);
   const connect = generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId: 'dev-1', ...signature(cloud) } as Packet);
   const ping = generate({ cmd: 'pingreq' });
-  const answers = packets(socket);
+  // Listened to from now on: several messages may come at once.
+  const answers = packets(on(socket, 'message') as AsyncIterable<[Buffer]>);
   socket.send(connect.subarray(0, 5), { fin: true });
   socket.send(connect.subarray(5, 20), { fin: false });
   socket.send(Buffer.concat([connect.subarray(20), ping, ping]), { fin: true });
@@ -86,6 +89,23 @@ t.test('a message that is too long ends the connection', async (t) => {
   t.equal(code, 1009);
 });
 
+t.test('a hub hears of a WebSocket that is lost', async (t) => {
+  const cloud = await cloudFor(t);
+  const groupKey = key('group');
+  await keyGroup(cloud, 'keys', groupKey);
+  const proof = { key: derived(groupKey, 'dev-1') };
+  const { assignedHub } = await registerOver(cloud, 'mqtt-ws', 'dev-1', proof);
+  const socket = await open(cloud);
+  const sas = { resource: `${assignedHub}/devices/dev-1`, key: Buffer.from(proof.key, 'base64'), expiry: Date.now() / 1000 + 60 };
+  const password = Buffer.from(buildSas(sas));
+  const username = buildHubUserName(assignedHub, 'dev-1');
+  socket.send(generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId: 'dev-1', username, password } as Packet));
+  await once(socket, 'message');
+  const gone = once(cloud.events, 'disconnected');
+  socket.terminate();
+  t.match(await gone, [{ deviceId: 'dev-1' }]);
+});
+
 t.test('a cloud closes with open WebSockets', async (t) => {
   const cloud = await cloudFor(t);
   const socket = await open(cloud);
@@ -107,12 +127,11 @@ async function open(cloud: Cloud): Promise<WebSocket> {
   return socket;
 }
 
-async function* packets(socket: WebSocket): AsyncGenerator<Packet> {
+async function* packets(messages: AsyncIterable<[Buffer]>): AsyncGenerator<Packet> {
   const read: Packet[] = [];
   const reader = parser({ protocolVersion: 4 });
   reader.on('packet', (packet) => read.push({ ...packet }));
-  for (;;) {
-    const [data] = (await once(socket, 'message')) as [Buffer];
+  for await (const [data] of messages) {
     reader.parse(data);
     yield* read.splice(0);
   }
