@@ -66,7 +66,7 @@ export type ImageFaultCode =
 export class ImageFault extends Fault<ImageFaultCode> {}
 
 /** Whether an error says that this place of the flash takes no more writes, while others may: another place is worth a try. */
-export function isWornOut(error: unknown): boolean {
+export function isWornOut(error: unknown): error is ImageFault {
   if (!(error instanceof ImageFault)) return false;
   return (
     error.code === 'NOR_BAD_SECTOR' || (error.code === 'STORAGE_IO' && (error.cause as { code?: unknown } | undefined)?.code === 'EIO')

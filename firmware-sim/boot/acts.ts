@@ -3,6 +3,7 @@ import { ConfigActs } from './config-acts.js';
 import type { DriverPorts, DriverWatcher } from './driver-ports.js';
 import { Findings, present } from './findings.js';
 import type { AppliedConfig, Assignment, CoolDown, Owner } from './kept.js';
+import type { Memory } from './memory.js';
 import { methodNames, type Order, readOrder } from './obey.js';
 import { Operations } from './operations.js';
 import type { Endpoint, HubSession, MethodCall, MountedFlash } from './ports.js';
@@ -144,17 +145,25 @@ export class Acts {
     });
   }
 
+  /** What cannot be read counts as not kept: a device that asks again is better than one that does not boot. */
   #recall(): void {
     const { memory } = this.#mounted();
-    this.#findings.guarded('counting the boot', () => memory.countBoot());
     const { idScope } = this.#known();
-    this.#assignment = memory.assignment(idScope);
-    this.#config.recall(memory.config(idScope));
+    this.#assignment = undefined;
+    this.#findings.guarded('counting the boot', () => memory.countBoot());
+    this.#findings.guarded('reading the configuration', () => this.#config.recall(memory.config(idScope)));
+    this.#findings.guarded('reading how earlier boots ended', () => this.#heed(memory));
+    this.#findings.guarded('reading the assignment', () => {
+      this.#assignment = memory.assignment(idScope);
+    });
+    this.#post({ table: 'power', event: this.#assignment === undefined ? 'not-cached' : 'cached' });
+  }
+
+  #heed(memory: Memory): void {
     const { policy } = this.#ports;
     const coolDown = policy.keepMs === Number.POSITIVE_INFINITY ? undefined : memory.coolDown();
     if (coolDown !== undefined) this.#post({ table: 'assignment', attempts: coolDown.attempts, waitMs: this.#left(coolDown) });
     if (memory.failedBoots() >= policy.failedBoots) this.#post({ table: 'power', event: 'looping' });
-    this.#post({ table: 'power', event: this.#assignment === undefined ? 'not-cached' : 'cached' });
   }
 
   #register(): void {

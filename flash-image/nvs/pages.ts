@@ -29,7 +29,7 @@ interface Page {
 const BITMAP_WORD = 4;
 const ENTRIES_IN_WORD = 16;
 /** A page that has stayed while all others took so many turns each is moved though it is not the emptiest, so that wear spreads. */
-const TURNS_TO_STAY = 4;
+const TURNS_TO_STAY = 2;
 
 /**
  * The pages of a device's NVS: items are appended to the newest page, a full one makes way for the next, and the one with the most erased
@@ -44,6 +44,7 @@ export class Pages {
   /** Oldest first, so that wear spreads. */
   #free: Page[];
   #current: Page | undefined;
+  #probed = false;
 
   constructor(storage: Storage, place: Place, scanned: readonly PageScan[]) {
     this.#storage = storage;
@@ -75,17 +76,28 @@ export class Pages {
 
   /**
    * Makes the next page the current one, with room for at least `span` entries. Throws `NVS_FULL` before anything is written.
-   * A page that turns out to be bad is passed over.
+   * Pages that have gone bad are passed over.
    */
   nextPage(span: number): void {
-    while (this.#free.length >= 2) {
+    this.#probe();
+    for (;;) {
+      if (this.#free.length >= 2) {
+        this.#finishCurrent();
+        if (this.#activate()) return;
+        continue;
+      }
+      const overdue = this.#overdue(span);
+      const blank = overdue === undefined ? this.#least(({ use, used }) => use === 'full' && used === 0) : undefined;
+      if (blank !== undefined) {
+        this.#release(blank);
+        continue;
+      }
+      const from = overdue ?? this.#least(({ use, used }) => (use === 'active' || use === 'full') && ENTRIES - used >= span);
+      if (this.#free.length === 0 || from === undefined) throw this.full();
       this.#finishCurrent();
-      if (this.#activate()) return;
+      this.#move(from);
+      return;
     }
-    const from = this.#toMove(span);
-    if (this.#free.length === 0 || from === undefined) throw this.full();
-    this.#finishCurrent();
-    this.#move(from);
   }
 
   /** Appends an item that fits the current page; where that has gone bad, to the next one. */
@@ -272,15 +284,33 @@ export class Pages {
     if (page?.use === 'active' && this.#tolerate(page, () => this.#setState(page.index, pageState.full))) page.use = 'full';
   }
 
-  /** The emptiest page, or the oldest where that has stayed too long; `undefined` where moving would not make room for `span` entries. */
-  #toMove(span: number): Page | undefined {
-    const fitting = this.#pages.filter(({ use, used }) => (use === 'active' || use === 'full') && ENTRIES - used >= span);
-    const least = (of: (page: Page) => number) =>
-      fitting.reduce<Page | undefined>((best, page) => (best === undefined || of(page) < of(best) ? page : best), undefined);
-    const oldest = least(({ sequence }) => sequence);
-    const newest = Math.max(...this.#pages.map(({ sequence }) => sequence));
-    if (oldest !== undefined && newest - oldest.sequence > TURNS_TO_STAY * this.#pages.length) return oldest;
-    return least(({ used }) => used);
+  /** The emptiest page of some, the oldest of those that are alike: so every page has its turn. */
+  #least(suits: (page: Page) => boolean): Page | undefined {
+    return this.#pages.filter(suits).sort((a, b) => a.used - b.used || a.sequence - b.sequence)[0];
+  }
+
+  /** The oldest page, where it has stayed too long. */
+  #overdue(span: number): Page | undefined {
+    const inUse = this.#pages.filter(({ use }) => use === 'active' || use === 'full').sort((a, b) => a.sequence - b.sequence);
+    const [oldest] = inUse;
+    const newest = inUse.at(-1);
+    if (oldest === undefined || newest === undefined || this.#free.length === 0 || ENTRIES - oldest.used < span) return undefined;
+    return newest.sequence - oldest.sequence > TURNS_TO_STAY * this.#pages.length ? oldest : undefined;
+  }
+
+  /** A page that is free but bad must not pass for the one that is to be moved to: tried once, by a write that changes nothing. */
+  #probe(): void {
+    if (this.#probed) return;
+    this.#probed = true;
+    const blank = Buffer.alloc(BITMAP_WORD, 0xff);
+    this.#free = this.#free.filter((page) =>
+      this.#tolerate(page, () => {
+        const offset = page.index * PAGE_SIZE;
+        if (page.dirty) this.#storage.erase(offset, PAGE_SIZE);
+        else this.#storage.write(offset, blank);
+        page.dirty = false;
+      }),
+    );
   }
 
   #newest(): Page | undefined {

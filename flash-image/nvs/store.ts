@@ -161,17 +161,17 @@ export class NvsStore {
     const marks = this.#pages
       .all()
       .filter(({ namespace, key }) => (namespace === number && key === BEGUN) || (namespace === NAMESPACE_OF_NAMESPACES && key === WIPING));
-    let keep = new Set(marks.map(({ page }) => page));
-    this.#pages.discardOthers(keep);
+    const keep = new Set(marks.map(({ page }) => page));
+    let refusal = this.#discardOthers(keep);
     const [only] = keep;
     let mark = marks.find(({ namespace }) => namespace === number);
     if (keep.size !== 1 || only === undefined || !this.#pages.holdsOnly(only, 2)) {
       this.#pages.startFresh();
       this.#append(encodeNamespace(number, WIPING));
       mark = this.#append(encodeSmall(number, BEGUN, { type: 'u8', value: 1 }));
-      keep = new Set([mark.page]);
-      this.#pages.discardOthers(keep);
+      refusal = this.#discardOthers(new Set([mark.page])) ?? refusal;
     }
+    if (refusal !== undefined) throw refusal;
     if (mark !== undefined) this.#pages.erase(mark);
     this.#kept.clear();
     this.#namespaces.clear();
@@ -186,6 +186,17 @@ export class NvsStore {
   /** Returns once what was set would survive the loss of power of the machine that simulates the flash. */
   commit(): void {
     this.#storage.sync();
+  }
+
+  /** The fault of a page that would not be erased; all others are. */
+  #discardOthers(keep: ReadonlySet<number>): ImageFault | undefined {
+    try {
+      this.#pages.discardOthers(keep);
+      return undefined;
+    } catch (error) {
+      if (isWornOut(error)) return error;
+      throw error;
+    }
   }
 
   #read(kept: Kept): NvsValue {

@@ -1,0 +1,84 @@
+import { Memory } from '@zerotouch/firmware-sim/boot/memory';
+import { NorFlash } from '@zerotouch/flash-image/nor';
+import { encryptedStorage, type NvsKeys } from '@zerotouch/flash-image/nvs/encryption';
+import { NvsStore } from '@zerotouch/flash-image/nvs/store';
+import { seededEntropy } from '@zerotouch/foundation/entropy';
+import { identity } from './bench.js';
+import type { Powered, Story, World } from './power-cuts.js';
+
+const WEST = 'hub-weu.azure-devices.net';
+const EAST = 'hub-eus.azure-devices.net';
+const SCOPE = identity.idScope;
+const owner = '0ne00FFFFFF';
+const before = { version: 1, values: { interval: 10, mode: 'eco', thresholds: [1, 2, 3] } };
+const after = { $version: 2, interval: 60, mode: 'full', thresholds: [4, 5, 6], name: 'a longer configuration than the one before' };
+
+/** A flash as a device leaves it that has run on its hub. */
+function used(size: number, keys: NvsKeys | undefined, work: (memory: Memory) => void = () => {}): Buffer {
+  const bytes = Buffer.alloc(size, 0xff);
+  const flash = new NorFlash(bytes, { entropy: seededEntropy('used') });
+  const memory = new Memory(NvsStore.open(keys === undefined ? flash : encryptedStorage(flash, keys)));
+  memory.countBoot();
+  memory.keepAssignment(SCOPE, { hub: WEST, deviceId: identity.registrationId });
+  memory.keepConfig(SCOPE, before);
+  memory.trust();
+  work(memory);
+  return bytes;
+}
+
+/** The same just before the write of a configuration that moves a page. */
+function crowded(size: number, keys: NvsKeys | undefined): Buffer {
+  for (let boots = 0; ; boots++) {
+    const bytes = used(size, keys, (memory) => {
+      // Never the same configuration twice in a row: that would not be written.
+      for (let turn = 0; turn < boots; turn++) memory.keepConfig(SCOPE, { ...before, version: turn % 2 === 0 ? 3 : 1 });
+      memory.keepConfig(SCOPE, before);
+    });
+    const copy = new NorFlash(Buffer.from(bytes), { entropy: seededEntropy('copy') });
+    const memory = new Memory(NvsStore.open(keys === undefined ? copy : encryptedStorage(copy, keys)));
+    memory.countBoot();
+    memory.keepConfig(SCOPE, { version: after.$version, values: { ...after } });
+    if (copy.wear.some((erases) => erases > 0)) return bytes;
+  }
+}
+
+const world =
+  (over: Partial<World> = {}) =>
+  (): World => ({
+    assigns: () => WEST,
+    admits: new Set([WEST]),
+    desired: { $version: 1, ...before.values },
+    ...over,
+  });
+
+async function command(device: Powered, name: string, payload?: unknown): Promise<void> {
+  const { driver, session } = device;
+  await session?.call(name, payload);
+  await device.until(() => driver.machine.power === 'halted' || (device.isSettled() && device.session !== session));
+}
+
+/** Everything a device writes about in its life; the flash is the partition of our images, or of the smallest size. */
+export function stories(keys?: NvsKeys): Story[] {
+  const secret = keys === undefined ? {} : { keys };
+  const east = { assigns: () => EAST, admits: new Set([EAST]) };
+  return [
+    { name: 'first boot', before: Buffer.alloc(0x6000, 0xff), world: world() },
+    { name: 'config change', before: used(0x6000, keys), world: world({ desired: after }) },
+    { name: 're-provision', before: used(0x6000, keys), world: world(east) },
+    { name: 'compaction', before: crowded(0x3000, keys), world: world({ desired: after }) },
+    {
+      name: 'factory reset',
+      startsOver: true,
+      before: used(0x3000, keys),
+      world: world(),
+      act: (device: Powered) => command(device, 'factory-reset'),
+    },
+    {
+      name: 'change of owner',
+      startsOver: true,
+      before: used(0x6000, keys),
+      world: world({ assigns: (scope) => (scope === SCOPE ? WEST : EAST), admits: new Set([WEST, EAST]) }),
+      act: (device: Powered) => command(device, 'change-owner', { idScope: owner }),
+    },
+  ].map((story) => ({ ...story, ...secret }));
+}

@@ -1,0 +1,203 @@
+import { createHash } from 'node:crypto';
+import type { JsonObject } from '@zerotouch/azure-wire/twin';
+import { Driver } from '@zerotouch/firmware-sim/boot/driver';
+import { defaultTimeouts } from '@zerotouch/firmware-sim/boot/driver-ports';
+import { Memory } from '@zerotouch/firmware-sim/boot/memory';
+import { defaultRetryPolicy } from '@zerotouch/firmware-sim/boot/retry';
+import { NorFlash } from '@zerotouch/flash-image/nor';
+import { encryptedStorage, type NvsKeys } from '@zerotouch/flash-image/nvs/encryption';
+import { NvsStore } from '@zerotouch/flash-image/nvs/store';
+import { memoryStorage, type Storage } from '@zerotouch/flash-image/storage';
+import { seededEntropy } from '@zerotouch/foundation/entropy';
+import { VirtualClock } from '@zerotouch/foundation/virtual-clock';
+import { identity, ScriptedSession } from './bench.js';
+
+/** What the cloud of a story is like. */
+export interface World {
+  /** The hub that DPS names to a device of an ID scope. */
+  readonly assigns: (idScope: string) => string;
+  /** The hubs that let the device in. */
+  readonly admits: ReadonlySet<string>;
+  readonly desired: JsonObject & { $version: number };
+}
+
+/** Something that a device writes about, from a flash that is ready for it. */
+export interface Story {
+  readonly name: string;
+  /** The flash before, and the world that the device finds. */
+  readonly before: Buffer;
+  readonly world: () => World;
+  /** Drives the device, which is running or about to, until the story is over; absent: until it is running. */
+  readonly act?: (device: Powered) => Promise<void>;
+  readonly keys?: NvsKeys;
+  /** All that the device knew is forgotten at one blow, and learnt anew. */
+  readonly startsOver?: boolean;
+}
+
+/** What a device knows when it is switched on. */
+export function known(flash: Storage, keys?: NvsKeys): [scope: string, hub: string, config: string] {
+  const memory = new Memory(NvsStore.open(keys === undefined ? flash : encryptedStorage(flash, keys)));
+  const scope = memory.owner()?.idScope ?? identity.idScope;
+  return [scope, memory.assignment(scope)?.hub ?? 'none', JSON.stringify(memory.config(scope) ?? null)];
+}
+
+/** A device with power, in a world. */
+export class Powered {
+  readonly clock = new VirtualClock();
+  readonly driver: Driver;
+  readonly world: World;
+  session: ScriptedSession | undefined;
+  registrations = 0;
+  #stepped: () => void = () => {};
+
+  constructor(flash: Storage, world: World, keys?: NvsKeys) {
+    this.world = world;
+    this.driver = new Driver(
+      {
+        mount: () => ({
+          identity: () => identity,
+          memory: new Memory(NvsStore.open(keys === undefined ? flash : encryptedStorage(flash, keys))),
+          close: () => {},
+        }),
+        endpoint: () => ({ dpsHost: 'dps.example', dpsPort: 8883 }),
+        time: { set: async () => 'clock-set' },
+        dps: {
+          register: async (request) => {
+            this.registrations += 1;
+            return { outcome: 'assigned', hub: world.assigns(request.identity.idScope), deviceId: identity.registrationId };
+          },
+        },
+        hub: {
+          connect: async ({ assignment }) => {
+            if (!world.admits.has(assignment.hub)) return { outcome: 'refused', detail: '401003', code: 401003 };
+            this.session = new ScriptedSession();
+            this.session.desired = world.desired;
+            return { outcome: 'connected', session: this.session };
+          },
+        },
+        config: { apply: async () => undefined },
+        clock: this.clock,
+        entropy: seededEntropy('cuts'),
+        policy: defaultRetryPolicy,
+        timeouts: defaultTimeouts,
+      },
+      { stepped: () => this.#stepped() },
+    );
+    this.driver.powerOn();
+  }
+
+  /** Until the condition holds; it is looked at after every step of the machine. */
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) {
+      await new Promise<void>((resolve) => {
+        this.#stepped = resolve;
+      });
+    }
+  }
+
+  readonly isSettled = (): boolean => this.driver.machine.config === 'settled' && this.driver.machine.power === 'running';
+}
+
+const steps = (flash: NorFlash, after: () => boolean) => () => !flash.powered || after();
+
+/** What a run of cuts found. */
+export interface Cuts {
+  count: number;
+  /** Descriptions of devices that did not come back as they should. */
+  readonly lost: string[];
+}
+
+/** How thoroughly: every n-th cut of the story, every n-th cut of each recovery's repairs and of the boot after them. */
+export interface Thoroughness {
+  readonly story: number;
+  readonly repairs: number;
+  readonly boot: number;
+}
+
+/**
+ * Lives a story with a power cut after every word and inside it; then boots with a cut after every word of the repairs, and inside it; then
+ * boots for good. The device must know exactly what it knew before the story or what it knows after, and reach the hub.
+ */
+export async function cutEverywhere(story: Story, every: Thoroughness, cuts: Cuts): Promise<void> {
+  const whole = new Life(story);
+  await whole.live(story.act);
+  const old = known(memoryStorage(Buffer.from(story.before)), story.keys);
+  const young = known(memoryStorage(Buffer.from(whole.bytes)), story.keys);
+  // What is kept is kept in this order: the assignment, then the configuration.
+  const [scope, hub] = young;
+  const between =
+    story.startsOver === true
+      ? [
+          [scope, 'none', 'null'],
+          [scope, hub, 'null'],
+        ]
+      : [[scope, hub, old[2]]];
+  const outcomes = new Set([old, young, ...between].map((state) => state.join()));
+  const checked = new Set<string>();
+  for (let step = 0; step <= whole.flash.steps; step += every.story) {
+    for (const inside of [false, true]) {
+      const cut = new Life(story, story.before, `${step}`);
+      cut.flash.cutPower(step, inside);
+      await cut.live(story.act);
+      if (cut.flash.powered && step < whole.flash.steps) throw new Error(`${story.name}: the device did not get to step ${step}`);
+      cuts.count += 1;
+      await recover(cut, `${story.name}, cut ${inside ? 'in' : 'after'} step ${step}`);
+    }
+  }
+
+  async function recover(cut: Life, where: string): Promise<void> {
+    const calm = new Life(story, cut.bytes);
+    const repairs = calm.mount();
+    await check(cut, where);
+    for (let step = 0; ; step += step < repairs ? every.repairs : every.boot) {
+      let reached = true;
+      for (const inside of [false, true]) {
+        const again = new Life(story, cut.bytes, `${where} ${step}`);
+        again.flash.cutPower(step, inside);
+        await again.live();
+        if (again.flash.powered) reached = false;
+        else cuts.count += 1;
+        await check(again, `${where}, and ${inside ? 'in' : 'after'} step ${step} of the next boot`);
+      }
+      if (!reached) return;
+    }
+  }
+
+  async function check(cut: Life, where: string): Promise<void> {
+    const bytes = createHash('sha256').update(cut.bytes).digest('base64');
+    if (checked.has(bytes)) return;
+    checked.add(bytes);
+    const found = known(memoryStorage(Buffer.from(cut.bytes)), story.keys).join();
+    const last = new Life(story, cut.bytes);
+    const reachedHub = await last.live();
+    if (!outcomes.has(found) || !reachedHub) cuts.lost.push(`${where}: knows ${found}, ${reachedHub ? 'running' : 'not running'}`);
+  }
+}
+
+/** One time of power of a story's device, over a copy of the flash. */
+class Life {
+  readonly bytes: Buffer;
+  readonly flash: NorFlash;
+  readonly #story: Story;
+
+  constructor(story: Story, bytes: Uint8Array = story.before, seed = '') {
+    this.#story = story;
+    this.bytes = Buffer.from(bytes);
+    this.flash = new NorFlash(this.bytes, { entropy: seededEntropy(seed) });
+  }
+
+  /** Opens the store alone. @returns how many steps its repairs take */
+  mount(): number {
+    known(this.flash, this.#story.keys);
+    return this.flash.steps;
+  }
+
+  /** @returns whether the device came to its hub while there was power */
+  async live(act?: Story['act']): Promise<boolean> {
+    const device = new Powered(this.flash, this.#story.world(), this.#story.keys);
+    await device.until(steps(this.flash, device.isSettled));
+    if (this.flash.powered) await act?.(device);
+    const { driver } = device;
+    return this.flash.powered && driver.machine.power === 'running' && device.world.admits.has(driver.assignment?.hub ?? '');
+  }
+}
