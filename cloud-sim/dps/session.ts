@@ -9,10 +9,9 @@ import type { DeviceAuthentication, RegistrationRecord } from '../store/store.js
 import { generatedKey, guid, operationId } from '../unique.js';
 import { type Assignment, assign } from './assignment.js';
 import { attest } from './attestation.js';
-import { carryOut, type Kept, keepRegistration } from './carry-out.js';
+import { carryOut, keepRegistration } from './carry-out.js';
 import { type Admitted, type Claim, type Ground, type Refused, sourceId, type Verdict } from './claim.js';
 import type { DpsGround, DpsReply } from './dps.js';
-import type { Issued } from './issuance.js';
 import { withNearestEnrolment } from './nearest-enrolment.js';
 import { issuesCertificates } from './previews.js';
 import { readRequest } from './request.js';
@@ -152,18 +151,16 @@ export class DpsSession {
   async #assign(admitted: Admitted, payload: unknown, operation: string, asked: SigningRequest | undefined): Promise<void> {
     const { registrationId, apiVersion } = this.#claim;
     const { source } = admitted;
-    const { hubs } = this.#ground;
     const assignment = await assign({ registrationId, apiVersion, source, region: this.#speaker.region, payload }, this.#ground);
-    let authenticationKey: string | undefined;
-    let issued: Issued | undefined;
-    if ('move' in assignment) {
+    if ('failed' in assignment) await this.#keep(admitted, operation, assignment);
+    else {
       const authentication = await this.#authentication(admitted);
-      authenticationKey = authentication.authenticationKey;
       // A hub that cannot be reached would not learn of the certificate.
-      issued = asked === undefined || !assignment.reachable ? undefined : await this.#ground.issuance.issue(asked);
-      await carryOut(assignment, source, issued?.authentication ?? authentication.own, hubs);
+      const issued = asked === undefined || !assignment.reachable ? undefined : await this.#ground.issuance.issue(asked);
+      const { authenticationKey } = authentication;
+      const kept = { registrationId, source, operationId: operation, assignment, authenticationKey, issuedCertificateChain: issued?.chain };
+      await carryOut(kept, issued?.authentication ?? authentication.own, this.#ground);
     }
-    await this.#keep(admitted, operation, assignment, { authenticationKey, issuedCertificateChain: issued?.chain });
     await this.#tell(admitted, assignment);
   }
 
@@ -207,18 +204,10 @@ export class DpsSession {
     }
   }
 
-  #keep(
-    admitted: Admitted,
-    operation: string,
-    assignment: Assignment | undefined,
-    { authenticationKey, issuedCertificateChain }: Partial<Pick<Kept, 'authenticationKey' | 'issuedCertificateChain'>> = {},
-  ): Promise<RegistrationRecord> {
+  #keep({ source }: Admitted, operation: string, assignment: Assignment | undefined): Promise<RegistrationRecord> {
     const { registrationId } = this.#claim;
-    const { source } = admitted;
-    return keepRegistration(
-      { registrationId, source, operationId: operation, assignment, authenticationKey, issuedCertificateChain },
-      this.#ground,
-    );
+    const kept = { registrationId, source, operationId: operation, assignment, authenticationKey: undefined };
+    return keepRegistration(kept, this.#ground);
   }
 
   async #tell({ source }: Admitted, assignment: Assignment): Promise<void> {

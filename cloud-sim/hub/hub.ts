@@ -159,9 +159,19 @@ export class Hub {
   /** Takes a device away; its connections end, and what waits for it is gone. @returns the twin it had */
   async release(deviceId: string): Promise<TwinRecord | undefined> {
     const twin = await this.registry.remove(deviceId);
+    await this.departed(deviceId);
+    return twin;
+  }
+
+  /** A device has come by a move: lays over it what configurations say. */
+  async arrived(device: Identity): Promise<void> {
+    await this.#configure(device);
+  }
+
+  /** A device has gone by a move: its connections end, and what waits for it is gone. */
+  async departed(deviceId: string): Promise<void> {
     await this.messages.forget(deviceId);
     this.lines.drop({ deviceId }, 'the device was removed from the hub');
-    return twin;
   }
 
   /** Changes a device's record; connections that it would not be let in by any more end. */

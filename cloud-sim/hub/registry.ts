@@ -11,7 +11,7 @@ import {
   deviceKey,
   type ModuleRecord,
   moduleKey,
-  type Store,
+  type Tables,
   type TwinRecord,
 } from '../store/store.js';
 import { generatedKey, guid, hubEtag, twinEtag } from '../unique.js';
@@ -31,7 +31,7 @@ export type NewModule = Pick<ModuleRecord, 'deviceId' | 'moduleId' | 'authentica
 
 /** What a registry is made of. */
 export interface RegistryParts {
-  store: Store;
+  store: Tables;
   /** Host name. */
   hub: string;
   clock: Clock;
@@ -45,10 +45,16 @@ export class Registry {
   readonly #parts: RegistryParts;
   readonly #quota: Quota;
 
-  constructor(parts: RegistryParts) {
+  /** @param quota of another registry of the same hub */
+  constructor(parts: RegistryParts, quota?: Quota) {
     const { store, hub, limit = Number.POSITIVE_INFINITY } = parts;
     this.#parts = parts;
-    this.#quota = new Quota(limit, () => store.devices.count(deviceKey(hub, '')));
+    this.#quota = quota ?? new Quota(limit, () => store.devices.count(deviceKey(hub, '')));
+  }
+
+  /** The same registry for writes that are kept together; see `Store.together`. */
+  within(store: Tables): Registry {
+    return new Registry({ ...this.#parts, store }, this.#quota);
   }
 
   /** Whether no other device fits. */

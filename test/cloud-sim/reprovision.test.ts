@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { ReprovisionPolicy } from '@zerotouch/azure-wire/enrolment';
 import { type AssignmentRequest, assign } from '@zerotouch/cloud-sim/dps/assignment';
-import { carryOut, keepRegistration } from '@zerotouch/cloud-sim/dps/carry-out';
+import { carryOut } from '@zerotouch/cloud-sim/dps/carry-out';
 import type { Source } from '@zerotouch/cloud-sim/dps/claim';
 import { Links } from '@zerotouch/cloud-sim/dps/links';
 import { reprovisionPolicyOf } from '@zerotouch/cloud-sim/dps/reprovision';
@@ -52,8 +52,8 @@ async function decider() {
     const request: AssignmentRequest = { registrationId, apiVersion: '2021-06-01', source, region: undefined, payload: undefined };
     const assignment = await assign(request, ground);
     if ('failed' in assignment) throw new Error(assignment.reason.text);
-    await carryOut(assignment, source, { type: 'sas', primaryKey: '', secondaryKey: '' }, ground.hubs);
-    await keepRegistration({ registrationId, source, operationId: '1', assignment, authenticationKey: undefined }, parts);
+    const kept = { registrationId, source, operationId: '1', assignment, authenticationKey: undefined };
+    await carryOut(kept, { type: 'sas', primaryKey: '', secondaryKey: '' }, { ...parts, hubs: ground.hubs });
     return assignment.move;
   };
   return { park, addHub, registerOne };
