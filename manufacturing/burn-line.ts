@@ -59,11 +59,12 @@ export async function runLine(line: BurnLine): Promise<void> {
   const { app, bootloader } = line.station.flash ?? {};
   const imageBytes = SMALLEST_IMAGE + (app?.length ?? 0) + (bootloader?.length ?? 0);
   const most = Math.max(1, Math.min(HAND.most, Math.floor(HAND.bytes / HANDS / imageBytes)));
+  const turns = new Turns();
   const work = async (): Promise<void> => {
     for (let hand = Math.min(HAND.first, most); !state.stop; hand = Math.min(most, hand * 2)) {
-      const devices = await book.claim(hand);
+      const devices = await turns.take(() => book.claim(hand));
       if (devices.length === 0) return;
-      await burnHand(line, devices, state.tell);
+      await burnHand(line, devices, turns, state.tell);
     }
   };
   while (!state.stop) {
@@ -76,7 +77,12 @@ export async function runLine(line: BurnLine): Promise<void> {
   }
 }
 
-async function burnHand(line: BurnLine, devices: readonly DeviceRecord[], tell: (outcome: DeviceOutcome) => void): Promise<void> {
+async function burnHand(
+  line: BurnLine,
+  devices: readonly DeviceRecord[],
+  turns: Turns,
+  tell: (outcome: DeviceOutcome) => void,
+): Promise<void> {
   const { station, book, spec } = line;
   const givenUp: { position: number; registrationId: string; reason: string }[] = [];
   const outcomes: DeviceOutcome[] = [];
@@ -88,28 +94,29 @@ async function burnHand(line: BurnLine, devices: readonly DeviceRecord[], tell: 
 
   const adopted: Settled[] = [];
   const prepared: { record: DeviceRecord; ready: PreparedDevice }[] = [];
-  // All entropy is drawn before the first wait: the same seed gives the same batch, whatever the pace.
-  await Promise.all(
-    devices.map(async (record) => {
-      const device = { registrationId: record.registrationId, serial: record.serial, group: groupAt(spec, record.position) };
-      try {
-        // A station that died between the name of an image and its state left it here, finished.
-        if (record.identity !== undefined && (await imageProblem(station, device.registrationId, record.identity)) === undefined) {
-          adopted.push({ ...record, identity: record.identity.id });
-          outcomes.push({ device, image: imageName(device.registrationId) });
-          return;
+  await turns.take(async () => {
+    // All entropy is drawn before the first wait: the same seed gives the same batch, whatever the pace.
+    await Promise.all(
+      devices.map(async (record) => {
+        const device = { registrationId: record.registrationId, serial: record.serial, group: groupAt(spec, record.position) };
+        try {
+          // A station that died between the name of an image and its state left it here, finished.
+          if (record.identity !== undefined && (await imageProblem(station, device.registrationId, record.identity)) === undefined) {
+            adopted.push({ ...record, identity: record.identity.id });
+            outcomes.push({ device, image: imageName(device.registrationId) });
+            return;
+          }
+          const source = line.sources.get(device.group);
+          if (source === undefined) throw new Error('its group is not in the spec');
+          prepared.push({ record, ready: await prepareDevice(station, device, source) });
+        } catch (error) {
+          fail(record, device, error);
         }
-        const source = line.sources.get(device.group);
-        if (source === undefined) throw new Error('its group is not in the spec');
-        prepared.push({ record, ready: await prepareDevice(station, device, source) });
-      } catch (error) {
-        fail(record, device, error);
-      }
-    }),
-  );
-  prepared.sort((a, b) => a.record.position - b.record.position);
-  const issued = prepared.map(({ record, ready }): Issued => ({ ...record, identity: ready.identity }));
-  await book.issue(issued);
+      }),
+    );
+    prepared.sort((a, b) => a.record.position - b.record.position);
+    await book.issue(prepared.map(({ record, ready }): Issued => ({ ...record, identity: ready.identity })));
+  });
 
   const burnt: { record: DeviceRecord; ready: PreparedDevice; image: string }[] = [];
   await eachOf(prepared, WRITES, async ({ record, ready }) => {
@@ -129,9 +136,25 @@ async function burnHand(line: BurnLine, devices: readonly DeviceRecord[], tell: 
       fail(record, ready.device, error);
     }
   }
-  await book.verified([...adopted, ...burnt.map(({ record, ready }) => ({ ...record, identity: ready.identity.id }))]);
-  await book.giveUp(givenUp);
+  await turns.take(async () => {
+    await book.verified([...adopted, ...burnt.map(({ record, ready }) => ({ ...record, identity: ready.identity.id }))]);
+    await book.giveUp(givenUp);
+  });
   for (const outcome of outcomes) tell(outcome);
+}
+
+/**
+ * Work that is done one after the other: while one hand's transaction is open, which others wait for, the other hand's certificates are not made in
+ * between.
+ */
+class Turns {
+  #last: Promise<unknown> = Promise.resolve();
+
+  take<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work);
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
 }
 
 async function eachOf<T>(items: readonly T[], width: number, work: (item: T) => Promise<void>): Promise<void> {

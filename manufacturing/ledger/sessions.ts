@@ -20,11 +20,13 @@ export interface Processes {
   gone(place: ProcessPlace): boolean;
 }
 
+const PLACE = systemPlace();
+
 /** The processes of this machine. */
 export const systemProcesses: Processes = {
-  self: { host: systemPlace(), pid: process.pid },
+  self: { host: PLACE, pid: process.pid },
   gone({ host, pid }) {
-    if (host !== systemPlace()) return false;
+    if (host !== PLACE) return false;
     try {
       process.kill(pid, 0);
       return false;
