@@ -33,6 +33,7 @@ export type CloudFaultCode =
   | 'TWIN_LIMIT'
   | 'PORT_IN_USE'
   | 'FRONT_FAILED'
+  | 'PAGE_MISSING'
   | 'CLOSED';
 
 /** An operator of the local cloud asked for something it cannot do, and why. */

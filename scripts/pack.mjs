@@ -3,7 +3,7 @@
 // The rooms are not on npm, and `npm pack` leaves workspace dependencies out even when they are bundled: so each package is staged in a
 // folder of its own, with our code in bundles and everything else as a dependency.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -17,6 +17,7 @@ const project = readManifest('.');
 /**
  * What is published. `command`, `workers` and `doors` name built files of a room, without their ending; a door is what code imports, a worker what a thread or
  * a process of ours runs.
+ * `pages`: folders that go beside the bundles as they are.
  */
 const packages = [
   {
@@ -26,6 +27,7 @@ const packages = [
     readme: 'README.md',
     command: 'scripts/build/zerotouch',
     workers: ['manufacturing/build/burn-worker', 'cloud-sim/build/doors/fronts/tls-front'],
+    pages: { 'web-view/build/page': 'web-view' },
     doors: {
       './cloud': 'cloud-sim/build/cloud',
       './manufacturing': 'manufacturing/build/batch',
@@ -58,12 +60,13 @@ for (const published of packages) {
   }
 }
 
-async function fill(stage, { name, room, description, readme, command, workers = [], doors }) {
+async function fill(stage, { name, room, description, readme, command, workers = [], pages = {}, doors }) {
   const rooms = closureOf(room);
   const dependencies = Object.assign({}, ...rooms.map((each) => foreignDependencies(each, 'dependencies')));
   // What only some transports need: `npm install --omit=optional` leaves it out.
   const optionalDependencies = Object.assign({}, ...rooms.map((each) => foreignDependencies(each, 'optionalDependencies')));
   await bundle(stage, name, [command, ...workers, ...Object.values(doors)], { ...dependencies, ...optionalDependencies });
+  for (const [built, folder] of Object.entries(pages)) cpSync(join(top, built), join(stage, 'dist', folder), { recursive: true });
   for (const each of rooms) copyTypes(each, join(stage, 'types'));
   mkdirSync(join(stage, 'bin'));
   writeFileSync(join(stage, 'bin', `${name}.js`), `#!/usr/bin/env node\nimport '../dist/${bundleName(command)}.js';\n`, { mode: 0o755 });

@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync,
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { npm } from './npm.mjs';
+import { buildPage, isPageStale } from './page.mjs';
 
 const top = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -15,7 +16,7 @@ const top = dirname(dirname(fileURLToPath(import.meta.url)));
  */
 export function makeReady(project) {
   const stamp = join(top, 'build', `.ready-${project}`);
-  if (installed() && !isStale(project, stamp)) return;
+  if (installed() && !isStale(project, stamp) && !isPageStale()) return;
   const release = queueUp();
   try {
     makeReadyAlone(project, stamp);
@@ -26,6 +27,7 @@ export function makeReady(project) {
 
 function makeReadyAlone(project, stamp) {
   if (!installed()) run('installing dependencies', ...npm(['ci', '--no-audit', '--no-fund']));
+  if (isPageStale()) buildPage();
   const started = new Date();
   if (!isStale(project, stamp)) return;
   run('building', process.execPath, [join(top, 'node_modules', 'typescript', 'bin', 'tsc'), '-b', join(top, project)]);

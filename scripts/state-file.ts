@@ -16,6 +16,8 @@ export interface CloudState {
   };
   hubs: { host: string; region: string; subscription: string; connectionString: string }[];
   arm: { endpoint: string | null };
+  /** Where the web view is, with its token; only when it was asked for. */
+  web?: { url: string };
   /** Absolute path of the PEM file that a client must trust. */
   ca: string;
 }

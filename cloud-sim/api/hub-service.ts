@@ -10,7 +10,7 @@ import { runQuery } from '../hub/query/run.js';
 import { generatedAuthentication } from '../hub/registry.js';
 import type { HubEvent } from '../hub/telemetry.js';
 import type { Paged, PageWish } from '../store/paged.js';
-import type { DeviceAuthentication, DeviceRecord } from '../store/store.js';
+import type { DeviceAuthentication, DeviceRecord, TwinRecord } from '../store/store.js';
 
 /** A device in a hub's registry. */
 export interface HubDevice {
@@ -99,6 +99,12 @@ export interface HubService {
    * @throws CloudFault UNKNOWN_DEVICE, TWIN_LIMIT
    */
   updateDesired(deviceId: string, patch: JsonObject): Promise<number>;
+  /**
+   * The same for tags and desired properties, as one change.
+   * @param change `etag`: only if the twin is still that one
+   * @throws CloudFault UNKNOWN_DEVICE, TWIN_LIMIT, ETAG_MISMATCH
+   */
+  updateTwin(deviceId: string, change: { tags?: JsonObject; desired?: JsonObject; etag?: string }): Promise<HubTwin>;
   /** Lets a device in, or keeps it out: then its connections end. @throws CloudFault UNKNOWN_DEVICE */
   setStatus(deviceId: string, status: 'enabled' | 'disabled', reason?: string): Promise<void>;
   /** Takes a device out of the registry with its twin; its connections end. @returns whether there was one */
@@ -125,6 +131,17 @@ export function hubService(hub: Hub): HubService {
     connectionState: hub.lines.has({ deviceId }) ? 'Connected' : 'Disconnected',
     capabilities: { ...capabilities },
   });
+  const updateTwin: HubService['updateTwin'] = async (deviceId, write) => {
+    // A copy: what is kept must not change when the caller's object does.
+    const change = await hub.writeTwin({ deviceId }, structuredClone(write));
+    if ('missing' in change) throw unknownDevice(hub.host, deviceId);
+    const where = `twin of ${JSON.stringify(deviceId)}`;
+    if ('problem' in change) throw new CloudFault('TWIN_LIMIT', change.problem, { where, remedy: 'nothing was changed' });
+    if ('stale' in change) {
+      throw new CloudFault('ETAG_MISMATCH', 'the twin has changed since it was read', { where, remedy: 'read it again, then change it' });
+    }
+    return shownTwin(change.twin);
+  };
   return {
     host: hub.host,
     certificates: hub.authorities,
@@ -198,28 +215,12 @@ export function hubService(hub: Hub): HubService {
     async twin(deviceId) {
       const twin = await hub.twins.get({ deviceId });
       if (twin === undefined) throw unknownDevice(hub.host, deviceId);
-      const { etag, version, tags, desired, desiredVersion, reported, reportedVersion } = structuredClone(twin);
-      return {
-        deviceId,
-        etag,
-        version,
-        tags,
-        properties: { desired: { ...desired, $version: desiredVersion }, reported: { ...reported, $version: reportedVersion } },
-      };
+      return shownTwin(twin);
     },
     async updateDesired(deviceId, patch) {
-      // A copy: what is kept must not change when the caller's object does.
-      const change = await hub.changeDesired({ deviceId }, structuredClone(patch));
-      if ('missing' in change) throw unknownDevice(hub.host, deviceId);
-      if (!('twin' in change) && !('problem' in change)) throw new Error('a change without an etag cannot be stale');
-      if ('problem' in change) {
-        throw new CloudFault('TWIN_LIMIT', change.problem, {
-          where: `desired properties of ${JSON.stringify(deviceId)}`,
-          remedy: 'nothing was changed',
-        });
-      }
-      return change.twin.desiredVersion;
+      return (await updateTwin(deviceId, { desired: patch })).properties.desired.$version;
     },
+    updateTwin,
     async setStatus(deviceId, status, reason) {
       const changed = await hub.changeDevice(deviceId, ({ status: _, statusReason: __, ...device }) => ({
         ...device,
@@ -251,6 +252,17 @@ function systemOf(
     ...(correlationId === undefined ? {} : { correlation_id: correlationId }),
     ...(contentType === undefined ? {} : { content_type: contentType }),
     ...(contentEncoding === undefined ? {} : { content_encoding: contentEncoding }),
+  };
+}
+
+function shownTwin(twin: TwinRecord): HubTwin {
+  const { deviceId, etag, version, tags, desired, desiredVersion, reported, reportedVersion } = structuredClone(twin);
+  return {
+    deviceId,
+    etag,
+    version,
+    tags,
+    properties: { desired: { ...desired, $version: desiredVersion }, reported: { ...reported, $version: reportedVersion } },
   };
 }
 

@@ -36,6 +36,12 @@ export function canonicalRegion(region: string): string {
   return region.toLowerCase().replace(/[\s_-]/g, '');
 }
 
+/** Where a region lies: latitude and longitude in degrees, or `undefined` when nobody knows. */
+export function placeOf(region: string): readonly [number, number] | undefined {
+  const name = canonicalRegion(region);
+  return Object.hasOwn(PLACES, name) ? PLACES[name] : undefined;
+}
+
 /** Light in fibre covers 200 km a millisecond; there and back, over cables that are no straight lines. */
 const MS_PER_KM = (2 / 200) * 1.4;
 const EARTH_KM = 6371;

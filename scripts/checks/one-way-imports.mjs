@@ -19,7 +19,8 @@ const allowed = {
   manufacturing: middle,
   'firmware-sim': middle,
   'fleet-sim': [...middle, 'cloud-sim', 'manufacturing', 'firmware-sim'],
-  scripts: [...middle, 'cloud-sim', 'manufacturing', 'firmware-sim', 'fleet-sim'],
+  'web-view': [...wire, 'cloud-sim'],
+  scripts: [...middle, 'cloud-sim', 'manufacturing', 'firmware-sim', 'fleet-sim', 'web-view'],
 };
 
 const rooms = Object.keys(allowed);

@@ -1,5 +1,5 @@
 // Packs both packages, installs each alone in an empty folder, and works from there: the zerotouch package burns and inspects, the device
-// package boots what was burnt against the local cloud of this checkout.
+// package boots what was burnt against the local cloud of the zerotouch package, whose web view is there.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -37,7 +37,7 @@ try {
   typesHold(zerotouch);
   nothingOfCloudOrFactory(device);
 
-  await withCloud(batch, (state) => {
+  await withCloud(zerotouch, batch, (state) => {
     for (const image of images) {
       for (const client of ['sdk', 'wire']) {
         const boot = ['--once', '--json', '--client', client, '--cloud', state];
@@ -132,13 +132,11 @@ function nothingOfCloudOrFactory(folder) {
   expect('rooms in the device package', bundles.length === 0, bundles);
 }
 
-async function withCloud(batch, work) {
+async function withCloud(folder, batch, work) {
   const cwd = join(place, 'cloud');
   mkdirSync(cwd);
-  const cloud = spawn(process.execPath, [join(top, 'scripts', 'zerotouch.mjs'), 'cloud', '--json', '--enrollments', batch], {
-    ...options,
-    cwd,
-  });
+  const command = join(folder, 'node_modules', 'zerotouch', 'bin', 'zerotouch.js');
+  const cloud = spawn(process.execPath, [command, 'cloud', '--json', '--web', '--enrollments', batch], { ...options, cwd });
   const ended = once(cloud, 'exit');
   try {
     const [first] = await Promise.race([
@@ -147,7 +145,10 @@ async function withCloud(batch, work) {
         throw new Error(`the cloud ended with ${code} before it was ready`);
       }),
     ]);
-    expect('cloud', JSON.parse(first).ready === true, first);
+    const { ready, web } = JSON.parse(first);
+    expect('cloud', ready === true, first);
+    const page = await (await fetch(web.url)).text();
+    expect('web view', page.includes('<div id="app">'), page);
     cloud.stdout.resume();
     work(join(cwd, '.zerotouch', 'cloud.json'));
   } finally {

@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { ENROLMENT_FILE, type EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
 import { GLOBAL_DPS_HOST } from '@zerotouch/azure-wire/ids';
 import type { Cloud } from '@zerotouch/cloud-sim/cloud';
+import type { WebView } from '@zerotouch/cloud-sim/web/web';
 import { CLOUD_FILE } from '@zerotouch/firmware-sim/runtime/cloud-file';
 import { inFile } from '@zerotouch/foundation/command/failure';
 import { aborted } from '@zerotouch/foundation/command/interruption';
@@ -13,6 +14,7 @@ import { tellEvents } from '../cloud-events.js';
 import type { AddVerb, Job } from '../job.js';
 import { parsePort, parseProcesses } from '../options.js';
 import { type CloudState, claimFolder, removeIfEmpty, writePrivately, writeState } from '../state-file.js';
+import { webPageFolder } from '../web-page.js';
 
 interface CloudVerbOptions {
   enrollments: string[];
@@ -22,6 +24,7 @@ interface CloudVerbOptions {
   httpsPort: number;
   workers: number;
   printHosts?: boolean;
+  web?: number;
 }
 
 /** Every door listens on the loopback address; the listener's certificate carries this name beside the real ones. */
@@ -53,6 +56,14 @@ export const addCloud: AddVerb = (program, run) => {
         .argParser(parseProcesses)
         .default(0),
     )
+    .addOption(
+      new Option(
+        '--web [port]',
+        'serve the web view, and print its address: a secret of whoever may drive this cloud; default: a free port',
+      )
+        .argParser(parsePort)
+        .preset('0'),
+    )
     .option('--print-hosts', 'print the lines that /etc/hosts needs for clients that insist on the real names, and end')
     .addHelpText(
       'after',
@@ -60,6 +71,7 @@ export const addCloud: AddVerb = (program, run) => {
 Examples:
   $ zerotouch cloud --enrollments batch
   $ zerotouch cloud --enrollments line-1 --enrollments line-2 --mqtt-port 8883 --amqp-port 5671 --https-port 8443 --json
+  $ zerotouch cloud --enrollments batch --web 8080
   $ zerotouch cloud --print-hosts | sudo tee -a /etc/hosts
 
 Exits 130 on Ctrl-C, 0 when it is ended by SIGTERM.`,
@@ -67,7 +79,7 @@ Exits 130 on Ctrl-C, 0 when it is ended by SIGTERM.`,
     .action((options: CloudVerbOptions) => run((job) => (options.printHosts === true ? printHosts(job) : runCloud(options, job))));
 };
 
-async function runCloud({ enrollments, data, mqttPort, amqpPort, httpsPort, workers }: CloudVerbOptions, job: Job): Promise<undefined> {
+async function runCloud({ enrollments, data, mqttPort, amqpPort, httpsPort, workers, web }: CloudVerbOptions, job: Job): Promise<undefined> {
   const batches = await Promise.all(enrollments.map(readEnrolments));
   const claim = claimFolder();
   const caFile = resolve(dirname(CLOUD_FILE), 'ca.pem');
@@ -82,7 +94,8 @@ async function runCloud({ enrollments, data, mqttPort, amqpPort, httpsPort, work
   const imports = [];
   for (const { file, where } of batches) imports.push({ where, summary: await inFile(where, () => cloud.import(file)) });
 
-  const state = stateOf(cloud, caFile);
+  await using view = web === undefined ? undefined : await openWeb(cloud, web);
+  const state = { ...stateOf(cloud, caFile), ...(view === undefined ? {} : { web: { url: view.url } }) };
   // First, so that whoever waits for the state file finds what it names.
   writePrivately(caFile, cloud.ca);
   writeState(state);
@@ -97,12 +110,18 @@ async function runCloud({ enrollments, data, mqttPort, amqpPort, httpsPort, work
   }
   const counts = tellEvents(cloud.events, job.output);
   await aborted(job.signal);
+  await view?.close();
   await cloud.close();
   job.output.result(
     { ended: true, ...counts },
     `Ended. Registrations: ${counts.registered}, sign-ins: ${counts.connected}, refusals: ${counts.refused}.`,
   );
   return undefined;
+}
+
+async function openWeb(cloud: Cloud, port: number): Promise<WebView> {
+  const { openWebView } = await import('@zerotouch/cloud-sim/web/web');
+  return openWebView({ cloud, port, page: webPageFolder() });
 }
 
 async function printHosts(job: Job): Promise<undefined> {
@@ -143,10 +162,11 @@ function stateOf(cloud: Cloud, ca: string): CloudState {
   };
 }
 
-function readyWords({ dps, hubs, ca }: CloudState): string {
+function readyWords({ dps, hubs, ca, web }: CloudState): string {
   const lines = [
     `The local Azure is ready on ${dps.host}, all TLS: MQTT on port ${dps.mqttPort}, AMQP on ${dps.amqpPort}, HTTPS and WebSocket on ${dps.httpsPort}; ID scope ${dps.idScope}.`,
     ...hubs.map((hub) => `  ${hub.host}  ${hub.region}`),
+    ...(web === undefined ? [] : [`Web view: ${web.url}`]),
     `Its CA: ${ca}; connection strings: ${CLOUD_FILE}. Boot a device from this folder with zerotouch boot IMAGE. Ctrl-C ends it.`,
   ];
   return lines.join('\n');
