@@ -35,7 +35,7 @@ const jsonObject = z.custom<JsonObject>(isJsonObject, { error: 'is no JSON objec
 const twinChange = z.strictObject({ desired: jsonObject.optional(), tags: jsonObject.optional(), etag: z.string() });
 const methodCall = z.strictObject({
   name: z.string().min(1).max(100),
-  payload: z.unknown(),
+  payload: z.unknown().optional(),
   responseTimeoutMs: z.number().int().min(1).max(300_000).default(30_000),
 });
 
