@@ -79,7 +79,10 @@ Exits 130 on Ctrl-C, 0 when it is ended by SIGTERM.`,
     .action((options: CloudVerbOptions) => run((job) => (options.printHosts === true ? printHosts(job) : runCloud(options, job))));
 };
 
-async function runCloud({ enrollments, data, mqttPort, amqpPort, httpsPort, workers, web }: CloudVerbOptions, job: Job): Promise<undefined> {
+async function runCloud(
+  { enrollments, data, mqttPort, amqpPort, httpsPort, workers, web }: CloudVerbOptions,
+  job: Job,
+): Promise<undefined> {
   const batches = await Promise.all(enrollments.map(readEnrolments));
   const claim = claimFolder();
   const caFile = resolve(dirname(CLOUD_FILE), 'ca.pem');
