@@ -8,7 +8,10 @@ import type { CloudSettings } from '../options.js';
 import type { Services } from '../services.js';
 import { SERVICE_KEY, type Store } from '../store/store.js';
 import { AmqpConnection } from './amqp/connection.js';
+import { DpsLinks } from './amqp/dps-links.js';
 import { amqpReceptionist } from './amqp/dps-service.js';
+import { HubLinks, isHubAddress } from './amqp/hub-links.js';
+import type { ConnectionMeans } from './amqp/links.js';
 import { makeServerAuthority, makeServerIdentity, type ServerAuthority } from './authority.js';
 import { type Channel, plainChannel } from './channel.js';
 import { Fronts, type FrontView } from './fronts/fronts.js';
@@ -93,10 +96,12 @@ export async function openDoors(services: Services, settings: CloudSettings): Pr
 function protocols({ dps, park, journal, clock, entropy, log }: Services, sweep: Sweep, connectTimeout: number) {
   const receive = mqttReceptionist({ dps, hubs: park.running, journal });
   const greet = amqpReceptionist({ dps, clock, entropy });
+  const behind = (address: string, means: ConnectionMeans) =>
+    isHubAddress(address) ? new HubLinks(means, park.running) : new DpsLinks(means, greet);
   const common = { clock, log, connectTimeout, onClosed: sweep.delete.bind(sweep) };
   return {
     speakMqtt: (channel: Channel) => sweep.add(new MqttConnection({ channel, receive, ...common })),
-    speakAmqp: (channel: Channel) => sweep.add(new AmqpConnection({ channel, receive: greet, ...common })),
+    speakAmqp: (channel: Channel) => sweep.add(new AmqpConnection({ channel, receive: greet, behind, ...common })),
   };
 }
 

@@ -11,9 +11,17 @@ const DIFFERENCES: readonly (readonly [what: string, here: string])[] = [
   ],
   ['allocation that is not custom', 'decided before the 202 is sent, so that the first poll finds it done; Azure takes a second or more'],
   [
-    'AMQP and HTTPS of the hubs',
-    'hubs speak MQTT, over TLS and over WebSocket; DPS speaks all five: MQTT and AMQP, each also over WebSocket, and HTTPS',
+    'built-in Event Hubs endpoint',
+    'not there: telemetry is read by `cloud.hub(host).events()`, as server-sent events at `GET /zerotouch/events` of the hub (right ServiceConnect), or with `zerotouch hub monitor`; the latest 1,000 messages are kept',
   ],
+  ['file upload, jobs, digital twins', 'refused by name: 501 NotSupported over HTTPS, amqp:not-implemented over AMQP'],
+  [
+    'automatic configurations',
+    'device content only; of IoT Edge deployments `applyConfigurationContent` for one device, which writes the twins of its modules',
+  ],
+  ['`$metadata` of twins', 'tells when the section was written last, at every level alike; Azure keeps a time for each property'],
+  ['`lastActivityTime`, connection states', 'begin anew with the process'],
+  ['query language', 'no ORDER BY, no joins, no functions of your own; results in the order of the ids'],
   ['`retry-after` over HTTPS', 'whole seconds, rounded up (RFC 9110); over MQTT and AMQP fractions as they were asked for'],
   [
     'refusals before a registration is heard',
@@ -25,12 +33,15 @@ const DIFFERENCES: readonly (readonly [what: string, here: string])[] = [
     'PLAIN, EXTERNAL and TPM are offered, none is needed with a certificate; a wrong token is told at register, not in the SASL outcome',
   ],
   ['TPM', 'RSA endorsement and storage root keys; the last field of the key blob (data) is empty'],
-  ['half-dead AMQP connections', 'ten minutes of silence end one; no heartbeats are asked for, those a client asks for are sent'],
+  [
+    'half-dead AMQP connections',
+    'at DPS ten minutes of silence end one, at a hub TCP finds out; no heartbeats are asked for, those a client asks for are sent',
+  ],
   ['lifetime of an operation', 'only the latest operation of a registration can be asked for, as long as the registration is kept'],
   ['TLS', '1.2 and 1.3; sessions are never resumed, since a resumed one proves no possession of a key'],
   ['throttles', 'counted in each process; several processes of one cloud let through as many times the rate'],
   ['reasons', 'the real reason of each refusal is kept and shown; Azure keeps it to itself'],
-  ['modules, IoT Edge', 'devices may be edge devices (`capabilities.iotEdge`), modules do not sign in'],
+  ['IoT Edge', 'edge devices get `$edgeAgent` and `$edgeHub`, modules sign in and have twins; messages are not routed between modules'],
   ['Entra ID', 'not modelled: shared access policies only'],
 ];
 

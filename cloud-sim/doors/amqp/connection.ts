@@ -5,22 +5,25 @@ import type { Transport } from '../../reasons.js';
 import type { Channel } from '../channel.js';
 import { presentedCertificate } from '../presented.js';
 import type { Watched } from '../sweep.js';
-import type { AmqpReceptionist, AmqpService } from './dps-service.js';
+import type { AmqpReceptionist } from './dps-service.js';
 import { FrameGuard, MAX_FRAME, PROTOCOL } from './guard.js';
 import { createContainer } from './library.js';
+import { type ConnectionMeans, CREDIT, type LinkHandler, type Outcome } from './links.js';
 import { Pipe } from './pipe.js';
 import { External, type Mechanism, Plain, type SaslIdentity, Unknown } from './sasl.js';
 import { Tpm } from './sasl-tpm.js';
 
 /** Sessions and links that one connection may have; bytes it may send without completing a message. */
 const MAX_SESSIONS = 4;
-const MAX_LINKS = 8;
-const MAX_WITHOUT_MESSAGE = 256 * 1024;
-/** Messages that a device may send ahead of their answers. */
-const CREDIT = 10;
+const MAX_LINKS = 16;
+const MAX_WITHOUT_MESSAGE = 384 * 1024;
+/** Messages of all links of a connection that may wait to be handled. */
+const MAX_WAITING = 4 * CREDIT;
 /** Milliseconds of silence after which a connection is taken for dead; shortest heartbeat that a client may ask for. */
 const LONGEST_SILENCE_MS = 10 * 60_000;
 const SHORTEST_IDLE_MS = 1000;
+/** Milliseconds of silence after which TCP asks whether a device that waits for messages is still there. */
+const KEEP_ALIVE_MS = 60_000;
 /** Bytes that may wait for a device that does not read. */
 const MAX_UNREAD_BYTES = 1024 * 1024;
 
@@ -30,7 +33,10 @@ const AMQP_HEADER = Buffer.from([0x41, 0x4d, 0x51, 0x50, PROTOCOL.amqp, 1, 0, 0]
 /** What a connection works with. */
 export interface AmqpConnectionParts {
   channel: Channel;
-  receive: AmqpReceptionist;
+  /** Challenges a TPM that signs in. */
+  receive: Pick<AmqpReceptionist, 'challenge'>;
+  /** Who is behind the links of a connection, by the address of its first. */
+  behind(address: string, means: ConnectionMeans): LinkHandler;
   clock: Clock;
   log: Logger;
   /** Milliseconds until a link to a service must be open. */
@@ -48,9 +54,9 @@ export class AmqpConnection implements Watched {
   readonly #pipe: Pipe;
   readonly #identity: SaslIdentity = {};
   #amqp: Connection | undefined;
-  #service: Promise<AmqpService> | undefined;
-  #address: string | undefined;
-  #sender: Sender | undefined;
+  #handler: LinkHandler | undefined;
+  #letIn = false;
+  #silence = LONGEST_SILENCE_MS;
   #work: Promise<void> = Promise.resolve();
   #sessions = 0;
   #links = 0;
@@ -75,6 +81,7 @@ export class AmqpConnection implements Watched {
   /** Looks at the deadlines: a link must be open soon, and something heard from time to time. */
   sweep(): void {
     if (this.#parts.clock.monotonic() >= this.#until) this.#end('nothing was heard in time');
+    else this.#handler?.sweep?.();
   }
 
   get #by(): { transport: Transport; localAddress: string | undefined } {
@@ -95,7 +102,7 @@ export class AmqpConnection implements Watched {
       this.#end('more bytes came than any message has');
       return;
     }
-    if (this.#service !== undefined) this.#until = this.#parts.clock.monotonic() + LONGEST_SILENCE_MS;
+    if (this.#letIn) this.#until = this.#parts.clock.monotonic() + this.#silence;
     if (this.#amqp === undefined && this.#guard.protocol !== undefined) this.#start(this.#guard.protocol);
     if (this.#amqp === undefined) {
       this.#keep(chunk);
@@ -138,6 +145,13 @@ export class AmqpConnection implements Watched {
     container.on('sender_open', ({ sender }: EventContext) => this.#attach(sender));
     container.on('receiver_open', ({ receiver }: EventContext) => this.#attach(receiver));
     container.on('message', (context: EventContext) => this.#message(context));
+    container.on('accepted', (context: EventContext) => this.#settled(context, 'accepted'));
+    container.on('rejected', (context: EventContext) => this.#settled(context, 'rejected'));
+    for (const event of ['released', 'modified']) container.on(event, (context: EventContext) => this.#settled(context, 'released'));
+    container.on('sender_flow', ({ sender }: EventContext) => sender !== undefined && this.#handler?.flow?.(sender));
+    container.on('sendable', ({ sender }: EventContext) => sender !== undefined && this.#handler?.flow?.(sender));
+    container.on('sender_close', ({ sender }: EventContext) => this.#detached(sender));
+    container.on('receiver_close', ({ receiver }: EventContext) => this.#detached(receiver));
     container.on('protocol_error', (error: Error) => this.#end(`a frame breaks the protocol: ${error.message}`));
     container.on('error', (error: Error) => this.#end(`a frame cannot be read: ${error.message}`));
     // The library complains to the console about what nobody listens to.
@@ -183,58 +197,61 @@ export class AmqpConnection implements Watched {
     // Both ends of a link name its address; the one that is ours must be echoed.
     if (incoming) link.set_target(link.target);
     else link.set_source(link.source);
-    const address: unknown = incoming ? link.target?.address : link.source?.address;
-    const properties = link.properties as Record<string, unknown> | undefined;
-    const version: unknown = properties?.['com.microsoft:api-version'];
-    this.#address ??= typeof address === 'string' ? address : '';
-    if (this.#address !== address) {
-      link.close({ condition: 'amqp:not-allowed', description: 'another link has another address' });
-      return;
-    }
-    this.#service ??= this.#parts.receive.attach({
-      address: this.#address,
-      apiVersion: typeof version === 'string' ? version : undefined,
-      identity: this.#identity,
-      certificate: presentedCertificate(this.#parts.channel.tls),
-      ...this.#by,
-    });
-    if (!incoming) this.#sender = link as Sender;
-    this.#enqueue(async (service) => {
-      if ('refused' in service) link.close(service.refused);
-      else if (incoming) (link as Receiver).add_credit(CREDIT);
-    });
+    const given: unknown = incoming ? link.target?.address : link.source?.address;
+    const address = typeof given === 'string' ? given : '';
+    this.#handler ??= this.#parts.behind(address, this.#means());
+    this.#handler.attach(link, address);
   }
 
   #message({ message, delivery, receiver }: EventContext): void {
     if (message === undefined || delivery === undefined || receiver === undefined) return;
     this.#sinceMessage = 0;
     this.#waiting++;
-    if (this.#waiting > CREDIT) {
+    if (this.#waiting > MAX_WAITING) {
       this.#end('more messages came than were asked for');
       return;
     }
-    this.#enqueue(async (service) => {
+    this.#handler?.message({ message, delivery, receiver });
+    this.#enqueue(async () => {
       this.#waiting--;
-      if ('refused' in service) return;
-      const answer = await service.ask(message);
-      if (this.#ended) return;
-      if ('rejected' in answer) delivery.reject(answer.rejected);
-      else if (this.#sender?.sendable() === true) {
-        delivery.accept();
-        this.#sender.send(answer.reply);
-      } else delivery.reject({ condition: 'amqp:precondition-failed', description: 'there is no link with credit to answer on' });
-      receiver.add_credit(1);
     });
   }
 
-  // One after the other, in the order they came: later ones must see what earlier ones did.
-  #enqueue(task: (service: AmqpService) => Promise<void>): void {
-    const service = this.#service;
-    if (service === undefined) return;
+  #settled({ delivery }: EventContext, outcome: Outcome): void {
+    if (delivery !== undefined) this.#handler?.settled?.(delivery, outcome);
+  }
+
+  /** A link is gone: its client may open another. */
+  #detached(link: Sender | Receiver | undefined): void {
+    if (link === undefined) return;
+    this.#links--;
+    this.#handler?.detached?.(link);
+  }
+
+  #means(): ConnectionMeans {
+    const { channel, clock, log } = this.#parts;
+    return {
+      ...this.#by,
+      identity: this.#identity,
+      clock,
+      log,
+      hostname: () => this.#amqp?.remote?.open?.hostname ?? (channel.tls as { servername?: string }).servername,
+      certificate: () => presentedCertificate(channel.tls),
+      enqueue: (task) => this.#enqueue(task),
+      letIn: (mayBeQuiet) => {
+        this.#letIn = true;
+        this.#silence = mayBeQuiet ? Number.POSITIVE_INFINITY : LONGEST_SILENCE_MS;
+        this.#until = clock.monotonic() + this.#silence;
+        if (mayBeQuiet) channel.tls.setKeepAlive(true, KEEP_ALIVE_MS);
+      },
+      end: (cause) => this.#end(cause),
+    };
+  }
+
+  #enqueue(task: () => Promise<void>): void {
     this.#work = this.#work
       .then(async () => {
-        const opened = await service;
-        if (!this.#ended) await task(opened);
+        if (!this.#ended) await task();
       })
       .catch((error: unknown) => {
         this.#parts.log.error({ err: error }, 'a message could not be handled');
@@ -251,7 +268,9 @@ export class AmqpConnection implements Watched {
 
   #closed(): void {
     this.#ended = true;
-    this.#parts.log.debug({ cause: this.#cause ?? 'the connection was lost' }, 'a connection closed');
+    const cause = this.#cause ?? 'the connection was lost';
+    this.#parts.log.debug({ cause }, 'a connection closed');
+    this.#handler?.closed?.(cause);
     // The library hears of the end in any case, so that it stops its heartbeats.
     this.#pipe.emit('end');
     this.#parts.onClosed(this);

@@ -69,7 +69,8 @@ function retryProperties(retryAfter: number | undefined): Record<string, string>
   return retryAfter === undefined ? {} : Object.fromEntries(RETRY_AFTER.map((name) => [name, String(retryAfter)]));
 }
 
-function bytesOf(body: unknown): Buffer {
+/** The bytes of a body, whatever its section. */
+export function bytesOf(body: unknown): Buffer {
   if (body === undefined || body === null) return Buffer.alloc(0);
   if (Buffer.isBuffer(body)) return body;
   if (typeof body === 'string') return Buffer.from(body);

@@ -24,7 +24,7 @@ export interface SaslIdentity {
   tpm?: { endorsementKey: Uint8Array; storageRootKey: Uint8Array };
 }
 
-/** SASL PLAIN (RFC 4616): user name `{idScope}/registrations/{registrationId}`, password a SAS token. */
+/** SASL PLAIN (RFC 4616): user name `{idScope}/registrations/{registrationId}` at DPS, `{deviceId}@sas.{hub}` at a hub; password a SAS token. */
 export class Plain implements Mechanism {
   outcome: boolean | undefined;
   readonly #identity: SaslIdentity;

@@ -87,7 +87,7 @@ t.test('links that DPS does not serve are detached with Azure’s error, and the
     ['of another ID scope', 'dev-1', { sas, address: '0ne12345678/registrations/dev-1' }, 401002, 'id-scope'],
     ['of another device than the token', 'dev-2', { sas, user: `${scope}/registrations/dev-1` }, 400004, 'client-id'],
     ['of an impossible id', 'dev_', { sas, user: `${scope}/registrations/dev_` }, 400004, 'registration-id'],
-    ['of another kind', 'dev-1', { sas, address: 'devices/dev-1/messages/events' }, 404201, undefined],
+    ['of another kind', 'dev-1', { sas, address: 'things/dev-1/messages/events' }, 404201, undefined],
   ] as [string, string, DeviceOptions, number, string | undefined][]) {
     await t.rejects(Device.attach(cloud, id, options), { code }, name);
     if (rule !== undefined) t.match(await lastAttempt(cloud, id), { transport: 'amqp', outcome: 'refused', reason: { rule } }, name);

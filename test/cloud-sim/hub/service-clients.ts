@@ -20,9 +20,25 @@ export function registryOf(cloud: Cloud, host: string, policy?: string): Registr
   return registry;
 }
 
-/** The official service client, for methods over HTTPS. */
-export function serviceClientOf(cloud: Cloud, host: string, policy?: string): Client {
-  const client = iothub.Client.fromConnectionString(connectionString(cloud, host, policy));
+interface WithAmqp {
+  _transport: { _amqp: { connect(config: object, done: unknown): void } };
+}
+
+/** The official service client: messages over AMQP, methods over HTTPS. */
+export function serviceClientOf(cloud: Cloud, host: string, policy?: string, transport: 'Amqp' | 'AmqpWs' = 'Amqp'): Client {
+  const client = iothub.Client.fromConnectionString(connectionString(cloud, host, policy), iothub[transport]);
+  const { _amqp: amqp } = (client as unknown as WithAmqp)._transport;
+  const connect = amqp.connect.bind(amqp);
+  const where =
+    transport === 'Amqp'
+      ? { uri: `amqps://localhost:${cloud.dps.amqpPort}`, sslOptions: { ca: cloud.ca } }
+      : { sslOptions: { agent: new ToCloud(cloud) } };
+  amqp.connect = (config, done) => connect({ ...config, ...where }, done);
   (client as unknown as WithRest)._restApiClient.setOptions({ http: { agent: new ToCloud(cloud) } });
   return client;
+}
+
+/** A connection string of a device that reaches the cloud at a port of this machine. */
+export function deviceConnectionString(host: string, deviceId: string, key: string, port?: number): string {
+  return `HostName=${host};DeviceId=${deviceId};SharedAccessKey=${key};GatewayHostName=localhost${port === undefined ? '' : `:${port}`}`;
 }
