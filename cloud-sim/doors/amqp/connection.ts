@@ -1,3 +1,4 @@
+import { TLSSocket } from 'node:tls';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Logger } from 'pino';
 import type { Connection, EventContext, Receiver, Sender } from 'rhea';
@@ -242,7 +243,7 @@ export class AmqpConnection implements Watched {
         this.#letIn = true;
         this.#silence = mayBeQuiet ? Number.POSITIVE_INFINITY : LONGEST_SILENCE_MS;
         this.#until = clock.monotonic() + this.#silence;
-        if (mayBeQuiet) channel.tls.setKeepAlive(true, KEEP_ALIVE_MS);
+        if (mayBeQuiet && channel.tls instanceof TLSSocket) channel.tls.setKeepAlive(true, KEEP_ALIVE_MS);
       },
       end: (cause) => this.#end(cause),
     };
