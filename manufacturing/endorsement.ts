@@ -1,5 +1,5 @@
 import { basename, extname, join } from 'node:path';
-import { parse } from 'csv-parse/sync';
+import { type DeviceLine, readDeviceCsv } from './device-csv.js';
 import type { Files } from './files.js';
 import { InputFault } from './input-faults.js';
 import { devicesIn } from './plan.js';
@@ -55,23 +55,14 @@ async function readCsv(files: Pick<Files, 'read'>, path: string): Promise<Map<st
   const bytes = await files.read(path);
   if (bytes === undefined) throw invalid(path, 'there is no such file or folder', undefined, 'endorsement keys');
   const given = new Map<string, string>();
-  let records: { record: string[]; info: { lines: number } }[];
+  let lines: DeviceLine[];
   try {
-    records = parse(bytes, {
-      bom: true,
-      comment: '#',
-      info: true,
-      relax_column_count: true,
-      skip_empty_lines: true,
-      trim: true,
-    }) as unknown as typeof records;
+    lines = readDeviceCsv(bytes, /endorsement/i);
   } catch (cause) {
     throw invalid(path, 'the file is no CSV', cause, 'lines of serial, endorsement key');
   }
-  for (const [index, { record, info }] of records.entries()) {
-    const [name = '', key = ''] = record;
-    if (index === 0 && /endorsement/i.test(key)) continue;
-    const where = `${path}:${info.lines}`;
+  for (const { name, value: key, line } of lines) {
+    const where = `${path}:${line}`;
     if (given.has(name)) throw invalid(where, `${JSON.stringify(name)} is listed twice`, undefined, 'a line for each device');
     given.set(name, checked(Buffer.from(key, 'base64'), where));
   }

@@ -1,4 +1,4 @@
-import { parse } from 'csv-parse/sync';
+import { type DeviceLine, readDeviceCsv } from './device-csv.js';
 import type { SpecProblem } from './faults.js';
 import type { Files } from './files.js';
 import { InputFault } from './input-faults.js';
@@ -88,19 +88,16 @@ export async function readMacs({ groups }: Pick<BatchSpec, 'groups'>, files: Pic
 async function readCsv(path: string, files: Pick<Files, 'read'>): Promise<MacOf> {
   const bytes = await files.read(path);
   if (bytes === undefined) throw invalid(path, 'there is no such file', 'lines of serial, address');
-  let records: { record: string[]; info: { lines: number } }[];
+  let lines: DeviceLine[];
   try {
-    const options = { bom: true, comment: '#', info: true, relax_column_count: true, skip_empty_lines: true, trim: true } as const;
-    records = parse(bytes, options) as unknown as typeof records;
+    lines = readDeviceCsv(bytes, /mac|address/i);
   } catch (cause) {
     throw invalid(path, 'the file is no CSV', 'lines of serial, address', cause);
   }
   const given = new Map<string, string>();
   const owners = new Map<number, string>();
-  for (const [index, { record, info }] of records.entries()) {
-    const [name = '', address = ''] = record;
-    if (index === 0 && /mac|address/i.test(address)) continue;
-    const where = `${path}:${info.lines}`;
+  for (const { name, value: address, line } of lines) {
+    const where = `${path}:${line}`;
     if (!ADDRESS.test(address) || numberOf(address) >= 2 ** 48 || (Number.parseInt(address.slice(0, 2), 16) & 1) === 1)
       throw invalid(
         where,

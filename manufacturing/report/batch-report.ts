@@ -22,16 +22,16 @@ export async function* manifestRecords(folder: string): AsyncGenerator<ManifestR
 }
 
 /**
- * Audits a batch as one that is to ship, and writes its report. Findings go onto the page: this throws for none of them.
+ * Audits a batch as one that is to ship, and writes its report; with its ledger, which is in its folder unless an address is given. Findings go onto the page: this throws for none of them.
  * @throws ManufacturingFault AUDIT_PATH, LEDGER_*
  */
-export async function reportBatch(folder: string, clock: Clock): Promise<string> {
+export async function reportBatch(folder: string, clock: Clock, ledger?: string): Promise<string> {
   const { head, groups } = await survey(folder);
   const findings: Finding[] = [];
-  const summary = await audit({ paths: [folder], life: 'shipped', clock, onFinding: (finding) => findings.push(finding) });
+  const summary = await audit({ paths: [folder], life: 'shipped', clock, ledger, onFinding: (finding) => findings.push(finding) });
   const manifestHash = await hashOf(join(folder, MANIFEST_FILE));
-  const states = await statesOf(folder, head.batch);
-  return batchReport({ head, groups, manifestHash, states, audit: { ...summary, findings }, madeAt: clock.now() });
+  const recorded = await recordedOf(folder, head.batch, ledger);
+  return batchReport({ head, groups, manifestHash, ...recorded, audit: { ...summary, findings }, madeAt: clock.now() });
 }
 
 async function survey(folder: string): Promise<Pick<ReportParts, 'head' | 'groups'>> {
@@ -51,12 +51,12 @@ async function survey(folder: string): Promise<Pick<ReportParts, 'head' | 'group
   throw new ManufacturingFault('AUDIT_PATH', 'the manifest has no head', { where: join(folder, MANIFEST_FILE) });
 }
 
-async function statesOf(folder: string, batch: string): Promise<ReportParts['states']> {
+async function recordedOf(folder: string, batch: string, address: string | undefined): Promise<Pick<ReportParts, 'states' | 'events'>> {
   const path = join(folder, LEDGER_FILE);
-  if ((await modeOf(path)) === undefined) return undefined;
-  const ledger = await openLedger(`sqlite:${path}`);
+  if (address === undefined && (await modeOf(path)) === undefined) return {};
+  const ledger = await openLedger(address ?? `sqlite:${path}`);
   try {
-    return await ledger.counts(batch);
+    return { states: await ledger.counts(batch), events: await ledger.events(batch) };
   } finally {
     await ledger.close();
   }

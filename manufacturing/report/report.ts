@@ -1,6 +1,6 @@
 import type { Finding } from '../audit/findings.js';
 import { escapeXml } from '../labels/labels.js';
-import { DEVICE_STATES, type DeviceState } from '../ledger/records.js';
+import { DEVICE_STATES, type DeviceState, type EventRecord } from '../ledger/records.js';
 import type { ManifestHead } from '../manifest-record.js';
 
 /** What a report is made of. */
@@ -12,6 +12,8 @@ export interface ReportParts {
   groups: readonly { name: string; attestation: string; devices: number; first: string; last: string }[];
   /** Devices by state; absent where there is no ledger. */
   states?: Partial<Record<DeviceState, number>> | undefined;
+  /** What happened to the batch as a whole. */
+  events?: readonly EventRecord[] | undefined;
   audit: { images: number; errors: number; warnings: number; findings: readonly Finding[] };
   /** Milliseconds since 1970. */
   madeAt: number;
@@ -23,7 +25,7 @@ const FINDINGS_SHOWN = 20;
 /**
  * The report of a batch, for a quality manager to sign and to file: one page of HTML that needs no other file and runs no script. No secret is in it.
  */
-export function batchReport({ head, manifestHash, groups, states, audit, madeAt }: ReportParts): string {
+export function batchReport({ head, manifestHash, groups, states, events = [], audit, madeAt }: ReportParts): string {
   const { batch, idScope, endpoint, tool, authority } = head;
   const { images, errors, warnings, findings } = audit;
   const verdict = errors > 0 ? 'Do not ship' : warnings > 0 ? 'May ship; see the warnings' : 'May ship';
@@ -54,6 +56,21 @@ export function batchReport({ head, manifestHash, groups, states, audit, madeAt 
             table(
               ['State', 'Devices'],
               DEVICE_STATES.flatMap((state) => (states[state] ? [[state, String(states[state])]] : [])),
+            ),
+          ]),
+      ...(events.length === 0
+        ? []
+        : [
+            '<h2>What happened to it</h2>',
+            table(
+              ['Time', 'What', 'Group', 'Reason', 'Who'],
+              events.map(({ at, kind, subject, reason, station, operator }) => [
+                new Date(at).toISOString(),
+                kind,
+                subject === '' ? 'all' : subject,
+                reason,
+                operator === undefined ? station : `${operator} at ${station}`,
+              ]),
             ),
           ]),
       '<h2>Findings</h2>',

@@ -4,7 +4,15 @@ import { Fault } from '@zerotouch/foundation/fault';
 import type { Move } from '@zerotouch/manufacturing/rework/rework';
 import { type Command, Option } from 'commander';
 import type { AddVerb, Job, RunVerb } from '../job.js';
-import { type AuthorFlags, addAuthorOptions, addLedgerOption, authorOf, type LedgerFlags, withLedger } from '../ledger-address.js';
+import {
+  type AuthorFlags,
+  addAuthorOptions,
+  addLedgerOption,
+  authorOf,
+  type LedgerFlags,
+  ledgerAddress,
+  withLedger,
+} from '../ledger-address.js';
 import { addRecall } from '../recall.js';
 import { writePrivately } from '../state-file.js';
 
@@ -52,12 +60,13 @@ Examples:
     .requiredOption('--out <dir>', 'folder of the sheets')
     .addOption(new Option('--symbol <name>', 'the code on each label').choices(['qr', 'data-matrix']).default('qr'))
     .action((dir: string, flags: { out: string; symbol: 'qr' | 'data-matrix' }) => run((job) => labels(dir, flags, job)));
-  batch
-    .command('report')
-    .summary('one page of HTML for the files of quality management')
-    .argument('<dir>', 'folder of the batch')
-    .requiredOption('--out <file>', 'the page')
-    .action((dir: string, flags: { out: string }) => run((job) => report(dir, flags.out, job)));
+  addLedgerOption(
+    batch
+      .command('report')
+      .summary('one page of HTML for the files of quality management')
+      .argument('<dir>', 'folder of the batch')
+      .requiredOption('--out <file>', 'the page'),
+  ).action((dir: string, flags: LedgerFlags & { out: string }) => run((job) => report(dir, flags, job)));
 };
 
 function addMove(batch: Command, run: RunVerb, move: Move, summary: string): void {
@@ -132,9 +141,9 @@ async function labels(dir: string, { out, symbol }: { out: string; symbol: 'qr' 
   return undefined;
 }
 
-async function report(dir: string, out: string, job: Job): Promise<undefined> {
+async function report(dir: string, { out, ledger }: LedgerFlags & { out: string }, job: Job): Promise<undefined> {
   const { reportBatch } = await import('@zerotouch/manufacturing/report/batch-report');
-  writePrivately(out, await reportBatch(dir, systemClock));
+  writePrivately(out, await reportBatch(dir, systemClock, ledger === undefined ? undefined : await ledgerAddress(ledger)));
   job.output.result({ out: resolve(out) }, `written: ${resolve(out)}`);
   return undefined;
 }

@@ -55,5 +55,14 @@ t.test('a move of devices is told one by one, and a slip of the pen moves nothin
   const stop = AbortSignal.abort(new Error('stopped'));
   await t.rejects(moveDevices({ ...common, move: 'return', devices: { states: ['shipped'] }, signal: stop }), { message: 'stopped' });
   await t.rejects(moveDevices({ ...common, move: 'reburn', devices: { states: ['shipped'] } }), { code: 'LEDGER_STATE' });
+  await t.rejects(moveDevices({ ...common, move: 'release', devices: ['k-000012'] }), {
+    code: 'LEDGER_STATE',
+    message: /not in quarantine/,
+  });
+  await moveDevices({ ...common, move: 'return', devices: ['k-000012'] });
+  await moveDevices({ ...common, move: 'quarantine', devices: ['k-000012'] });
+  t.equal((await ledger.device('k-000012'))?.state, 'quarantined');
+  await moveDevices({ ...common, move: 'release', devices: ['k-000012'] });
+  t.equal((await ledger.device('k-000012'))?.state, 'returned', 'it is what it was');
   await ledger.close();
 });
