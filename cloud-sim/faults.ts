@@ -4,6 +4,7 @@ import { Fault } from '@zerotouch/foundation/fault';
 export type CloudFaultCode =
   | 'BAD_ENROLMENT'
   | 'BAD_OPTIONS'
+  | 'BAD_CONFIG'
   | 'CERTIFICATE_UNREADABLE'
   | 'CERTIFICATE_UNPROVED'
   | 'CERTIFICATE_UNKNOWN'

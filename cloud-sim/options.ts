@@ -91,7 +91,8 @@ const MAX_WORKERS = 64;
 /** Seconds until a connection without MQTT CONNECT is closed. */
 export const DEFAULT_CONNECT_TIMEOUT_SECONDS = 30;
 
-const schema = z.strictObject({
+/** The settings of a cloud, every one there. */
+export const settingsSchema = z.strictObject({
   host: z.literal('127.0.0.1'),
   mqttPort: z.int().min(0).max(65_535),
   amqpPort: z.int().min(0).max(65_535),
@@ -120,11 +121,11 @@ const schema = z.strictObject({
 });
 
 /** The settings of a cloud with every default filled in. */
-export type CloudSettings = z.infer<typeof schema>;
+export type CloudSettings = z.infer<typeof settingsSchema>;
 
 /** @throws CloudFault BAD_OPTIONS naming the option */
 export function cloudSettings(options: CloudOptions): CloudSettings {
-  const result = schema.safeParse({
+  const result = settingsSchema.safeParse({
     host: options.host ?? '127.0.0.1',
     mqttPort: options.mqttPort ?? 0,
     amqpPort: options.amqpPort ?? 0,

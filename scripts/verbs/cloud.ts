@@ -17,12 +17,13 @@ import { type CloudState, claimFolder, removeIfEmpty, writePrivately, writeState
 import { webPageFolder } from '../web-page.js';
 
 interface CloudVerbOptions {
+  config?: string;
   enrollments: string[];
   data?: string;
-  mqttPort: number;
-  amqpPort: number;
-  httpsPort: number;
-  workers: number;
+  mqttPort?: number;
+  amqpPort?: number;
+  httpsPort?: number;
+  workers?: number;
   printHosts?: boolean;
   web?: number;
 }
@@ -38,23 +39,25 @@ export const addCloud: AddVerb = (program, run) => {
     .description(
       `Run a local Azure (DPS over MQTT, AMQP, WebSocket and HTTPS, three IoT hubs over MQTT, all TLS) until Ctrl-C. ${CLOUD_FILE} describes it to the other verbs while it runs; the first line of --json says the same. Then one line an event: who registered, who was refused, and the real reason.`,
     )
+    .option(
+      '--config <file>',
+      'limits, hubs, regions, latencies and more, YAML or JSON (zerotouch schema cloud); options given here go before it',
+    )
     .addOption(
       new Option('--enrollments <dir>', 'take the enrolments and CA certificates of a burnt batch; may be given more than once')
         .argParser((dir, dirs: string[]) => [...dirs, dir])
         .default([], 'none'),
     )
     .option('--data <dir>', 'keep everything in this folder, made when it is missing: it survives the process; default: memory only')
-    .addOption(new Option('--mqtt-port <port>', 'port of MQTT over TLS; 0 takes a free one').argParser(parsePort).default(0))
-    .addOption(new Option('--amqp-port <port>', 'port of AMQP over TLS, for DPS; 0 takes a free one').argParser(parsePort).default(0))
+    .addOption(new Option('--mqtt-port <port>', 'port of MQTT over TLS; default: a free one').argParser(parsePort))
+    .addOption(new Option('--amqp-port <port>', 'port of AMQP over TLS, for DPS; default: a free one').argParser(parsePort))
     .addOption(
-      new Option('--https-port <port>', 'port of HTTPS, and of MQTT and AMQP over WebSocket; 0 takes a free one')
-        .argParser(parsePort)
-        .default(0),
+      new Option('--https-port <port>', 'port of HTTPS, and of MQTT and AMQP over WebSocket; default: a free one').argParser(parsePort),
     )
     .addOption(
-      new Option('--workers <n>', 'processes that do TLS for this one; worth it from some hundred connections a second')
-        .argParser(parseProcesses)
-        .default(0),
+      new Option('--workers <n>', 'processes that do TLS for this one; worth it from some hundred connections a second').argParser(
+        parseProcesses,
+      ),
     )
     .addOption(
       new Option(
@@ -72,17 +75,16 @@ Examples:
   $ zerotouch cloud --enrollments batch
   $ zerotouch cloud --enrollments line-1 --enrollments line-2 --mqtt-port 8883 --amqp-port 5671 --https-port 8443 --json
   $ zerotouch cloud --enrollments batch --web 8080
+  $ zerotouch cloud --config cloud.yaml --workers 2
   $ zerotouch cloud --print-hosts | sudo tee -a /etc/hosts
 
 Exits 130 on Ctrl-C, 0 when it is ended by SIGTERM.`,
     )
-    .action((options: CloudVerbOptions) => run((job) => (options.printHosts === true ? printHosts(job) : runCloud(options, job))));
+    .action((options: CloudVerbOptions) => run((job) => (options.printHosts === true ? printHosts(options, job) : runCloud(options, job))));
 };
 
-async function runCloud(
-  { enrollments, data, mqttPort, amqpPort, httpsPort, workers, web }: CloudVerbOptions,
-  job: Job,
-): Promise<undefined> {
+async function runCloud({ config, enrollments, printHosts: _, web, ...given }: CloudVerbOptions, job: Job): Promise<undefined> {
+  const options = config === undefined ? {} : await (await import('../cloud-config.js')).readCloudConfig(config);
   const batches = await Promise.all(enrollments.map(readEnrolments));
   const claim = claimFolder();
   const caFile = resolve(dirname(CLOUD_FILE), 'ca.pem');
@@ -93,7 +95,7 @@ async function runCloud(
     removeIfEmpty(dirname(CLOUD_FILE));
   });
   const { startCloud } = await import('@zerotouch/cloud-sim/cloud');
-  await using cloud = await startCloud({ ...(data === undefined ? {} : { data }), mqttPort, amqpPort, httpsPort, workers });
+  await using cloud = await startCloud({ ...options, ...given });
   const imports = [];
   for (const { file, where } of batches) imports.push({ where, summary: await inFile(where, () => cloud.import(file)) });
 
@@ -127,9 +129,10 @@ async function openWeb(cloud: Cloud, port: number): Promise<WebView> {
   return openWebView({ cloud, port, page: webPageFolder() });
 }
 
-async function printHosts(job: Job): Promise<undefined> {
+async function printHosts({ config }: CloudVerbOptions, job: Job): Promise<undefined> {
   const { DEFAULT_HUBS } = await import('@zerotouch/cloud-sim/options');
-  const hosts = [GLOBAL_DPS_HOST, ...DEFAULT_HUBS.map((hub) => hub.host)].map((name) => `127.0.0.1 ${name}`);
+  const { hubs = DEFAULT_HUBS } = config === undefined ? {} : await (await import('../cloud-config.js')).readCloudConfig(config);
+  const hosts = [GLOBAL_DPS_HOST, ...hubs.map((hub) => hub.host)].map((name) => `127.0.0.1 ${name}`);
   job.output.result({ hosts }, hosts.join('\n'));
   return undefined;
 }
