@@ -65,6 +65,16 @@ export class NorFlash implements Storage {
     this.#cut = { at: this.#steps + after, inside };
   }
 
+  /** Power goes now, between two steps. */
+  losePower(): void {
+    this.#powered = false;
+  }
+
+  /** A sector takes no more writes from now on. */
+  wearOut(sector: number): void {
+    this.#bad.add(sector);
+  }
+
   /** Power is back; what was cut stays as it is. */
   restorePower(): void {
     this.#powered = true;

@@ -8,7 +8,7 @@ import { inFileSync } from '@zerotouch/foundation/command/failure';
 import { type Entropy, systemEntropy } from '@zerotouch/foundation/entropy';
 import { ProcessLock } from '@zerotouch/foundation/process-lock';
 import { Driver } from '../boot/driver.js';
-import { defaultTimeouts, type Timeouts } from '../boot/driver-ports.js';
+import { type DriverPorts, defaultTimeouts, type Timeouts } from '../boot/driver-ports.js';
 import type { AppliedConfig, Counters } from '../boot/kept.js';
 import { Memory } from '../boot/memory.js';
 import type { Order } from '../boot/obey.js';
@@ -40,6 +40,8 @@ export interface DeviceOptions {
   readonly entropy?: Entropy;
   readonly policy?: Partial<RetryPolicy>;
   readonly timeouts?: Partial<Timeouts>;
+  /** Stands between the device and all that it acts through: another transport, or faults to be lived through. */
+  readonly ports?: (ports: DriverPorts) => DriverPorts;
 }
 
 /** What a device tells; times in milliseconds since power on. */
@@ -72,30 +74,28 @@ export class Device extends EventEmitter<DeviceEvents> {
     super();
     const clock = options.clock ?? systemClock;
     this.#clock = clock;
-    this.#driver = new Driver(
-      {
-        mount: () => mountFlash(options),
-        endpoint: endpointOf(options.endpoint),
-        time: { set: async () => (isTimeKnown(clock) ? 'clock-set' : 'clock-unset') },
-        ...clientPorts(options.client ?? 'sdk', clock, options.transport),
-        config: { apply: options.apply ?? (async () => undefined) },
-        clock,
-        entropy: options.entropy ?? systemEntropy,
-        policy: { ...defaultRetryPolicy, ...options.policy },
-        timeouts: { ...defaultTimeouts, ...options.timeouts },
+    const ports: DriverPorts = {
+      mount: () => mountFlash(options),
+      endpoint: endpointOf(options.endpoint),
+      time: { set: async () => (isTimeKnown(clock) ? 'clock-set' : 'clock-unset') },
+      ...clientPorts(options.client ?? 'sdk', clock, options.transport),
+      config: { apply: options.apply ?? (async () => undefined) },
+      clock,
+      entropy: options.entropy ?? systemEntropy,
+      policy: { ...defaultRetryPolicy, ...options.policy },
+      timeouts: { ...defaultTimeouts, ...options.timeouts },
+    };
+    this.#driver = new Driver(options.ports?.(ports) ?? ports, {
+      stepped: (machine) => this.emit('state', { ...deviceState(machine), ms: this.#elapsed() }),
+      failed: (during, failure) => this.emit('failure', { during, failure }),
+      waiting: (table, ms) => this.emit('wait', { table, ms }),
+      fault: (during, error) => this.emit('fault', { during, error }),
+      halted: () => this.emit('halted'),
+      running: () => {
+        this.#bootMs ??= this.#elapsed();
+        this.emit('running');
       },
-      {
-        stepped: (machine) => this.emit('state', { ...deviceState(machine), ms: this.#elapsed() }),
-        failed: (during, failure) => this.emit('failure', { during, failure }),
-        waiting: (table, ms) => this.emit('wait', { table, ms }),
-        fault: (during, error) => this.emit('fault', { during, error }),
-        halted: () => this.emit('halted'),
-        running: () => {
-          this.#bootMs ??= this.#elapsed();
-          this.emit('running');
-        },
-      },
-    );
+    });
   }
 
   /** Switches the device on. */
@@ -107,7 +107,11 @@ export class Device extends EventEmitter<DeviceEvents> {
 
   /** Switches it off: every connection is ended and the flash closed when this resolves. */
   async stop(): Promise<void> {
-    this.#counters = this.counters;
+    try {
+      this.#counters = this.counters;
+    } catch {
+      // Flash that can no longer be read keeps nobody from switching the device off.
+    }
     await this.#driver.powerOff();
   }
 

@@ -119,7 +119,7 @@ t.test('flash that wears out sector by sector keeps what it has to the very end'
   }
 });
 
-t.test('a wiped store has no trace of what it held, and can be used', async (t) => {
+t.test('a wiped store has no trace of what it held, and can be used', async () => {
   fc.assert(
     fc.property(fc.array(fc.record({ key: fc.nat(9), size: fc.nat(1500) }), { maxLength: 60 }), (writes) => {
       const memory = erased(4);
