@@ -16,6 +16,7 @@ import { makeServerAuthority, makeServerIdentity, type ServerAuthority } from '.
 import { type Channel, plainChannel } from './channel.js';
 import { Fronts, type FrontView } from './fronts/fronts.js';
 import { deviceApi } from './http/device-api.js';
+import { hubDeviceApi } from './http/hub-device-api.js';
 import { HTTPS_ALPN, HttpsFront } from './https.js';
 import { Listener, tlsServer, tlsSettings } from './listener.js';
 import { MqttConnection } from './mqtt/connection.js';
@@ -52,6 +53,7 @@ export async function openDoors(services: Services, settings: CloudSettings): Pr
   const sweep = new Sweep(clock);
   const { speakMqtt, speakAmqp } = protocols(services, sweep, connectTimeout);
   const https = new HttpsFront({ tls, requestTimeout: connectTimeout, log });
+  https.mount(hubDeviceApi(services));
   https.mount(hubServices(services));
   https.mount(dpsServices(services));
   https.mount(resourceManager(services));

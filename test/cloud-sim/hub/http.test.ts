@@ -1,0 +1,83 @@
+import { once } from 'node:events';
+import device, { type Message } from 'azure-iot-device';
+import http from 'azure-iot-device-http';
+import t, { type Test } from 'tap';
+import { cloudFor, lastAttempt } from '../clouds.js';
+import { ToCloud } from '../doors/clients.js';
+import { connectionString } from './service-clients.js';
+
+async function open(t: Test) {
+  const cloud = await cloudFor(t);
+  const host = cloud.hubs[0]?.host ?? '';
+  const hub = cloud.hub(host);
+  const { authentication } = await hub.createDevice({ deviceId: 'dev-1' });
+  const key = 'primaryKey' in authentication ? authentication.primaryKey : '';
+  const client = (secret = key) => {
+    const made = device.Client.fromConnectionString(`HostName=${host};DeviceId=dev-1;SharedAccessKey=${secret}`, http.Http);
+    made.on('error', () => {});
+    t.teardown(() => made.close().catch(() => {}));
+    return made.setOptions({ http: { agent: new ToCloud(cloud), receivePolicy: { interval: 1 } } } as never).then(() => made);
+  };
+  return { cloud, host, hub, client };
+}
+
+t.test('a device over HTTPS sends messages, one and many', async (t) => {
+  const { cloud, hub, client: make } = await open(t);
+  const client = await make();
+  const events = hub.events();
+  const message = new device.Message('{"celsius":21}');
+  Object.assign(message, { messageId: 'm-1', contentType: 'application/json' });
+  message.properties.add('alarm', 'true');
+  await client.sendEvent(message);
+  t.match((await events.next()).value, {
+    deviceId: 'dev-1',
+    body: Buffer.from('{"celsius":21}'),
+    systemProperties: { message_id: 'm-1', content_type: 'application/json' },
+    applicationProperties: { alarm: 'true' },
+  });
+  const many = ['a', 'b'].map((text) => new device.Message(text));
+  many[1]?.properties.add('last', 'yes');
+  await client.sendEventBatch(many);
+  t.match((await events.next()).value, { body: Buffer.from('a') });
+  t.match((await events.next()).value, { body: Buffer.from('b'), applicationProperties: { last: 'yes' } });
+  await events.return?.();
+  await t.rejects((await make(Buffer.alloc(64).toString('base64'))).sendEvent(message), { name: 'UnauthorizedError' });
+  t.match(await lastAttempt(cloud, 'dev-1'), {
+    transport: 'http',
+    wire: { status: 401, errorCode: 401003 },
+    reason: { rule: 'sas-signature' },
+  });
+});
+
+t.test('a device over HTTPS fetches its messages and settles them', async (t) => {
+  const { hub, client: make } = await open(t);
+  const client = await make();
+  await hub.sendMessage('dev-1', { body: 'first', messageId: 'm-1', properties: { n: '1' } });
+  const [message] = (await once(client, 'message')) as [Message];
+  t.equal(message.messageId, 'm-1');
+  t.equal(message.getData().toString(), 'first');
+  await client.abandon(message);
+  const [again] = (await once(client, 'message')) as [Message];
+  t.equal(again.messageId, 'm-1');
+  await client.complete(again);
+  await t.rejects(client.complete(again), 'the lock is gone');
+  t.strictSame(await hub.query('SELECT cloudToDeviceMessageCount AS n FROM devices'), [{ n: 0 }]);
+});
+
+t.test('what devices send is an event stream for services', async (t) => {
+  const { cloud, host, client: make } = await open(t);
+  const client = await make();
+  await client.sendEvent(new device.Message('before'));
+  const { readHubEvents } = await import('@zerotouch/scripts/hub-events');
+  const service = { connectionString: connectionString(cloud, host, 'service'), ca: cloud.ca, httpsPort: cloud.dps.httpsPort };
+  const ended = new AbortController();
+  const stream = readHubEvents(service, { from: 'earliest', signal: ended.signal });
+  const first = await stream.next();
+  t.match(first.value, { sequenceNumber: 1, deviceId: 'dev-1', body: Buffer.from('before') });
+  await client.sendEvent(new device.Message('after'));
+  t.match((await stream.next()).value, { sequenceNumber: 2, body: Buffer.from('after') });
+  ended.abort();
+  t.match(await stream.next(), { done: true });
+  const device2 = { ...service, connectionString: connectionString(cloud, host, 'device') };
+  await t.rejects(readHubEvents(device2, {}).next(), { code: 'HUB_REFUSED', message: /401/ });
+});
