@@ -32,6 +32,7 @@ const packages = [
       './cloud': 'cloud-sim/build/cloud',
       './manufacturing': 'manufacturing/build/batch',
       './device': 'firmware-sim/build/runtime/power-on',
+      './fleet': 'fleet-sim/build/fleet',
     },
   },
   {

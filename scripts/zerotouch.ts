@@ -9,6 +9,7 @@ import { addBurn } from './verbs/burn.js';
 import { addCloud } from './verbs/cloud.js';
 import { addDemo } from './verbs/demo.js';
 import { addEnroll } from './verbs/enroll.js';
+import { addFleet } from './verbs/fleet.js';
 import { addHub } from './verbs/hub.js';
 import { addInspect } from './verbs/inspect.js';
 import { addSchema } from './verbs/schema.js';
@@ -28,7 +29,20 @@ const program = new Command('zerotouch')
 const frame = new CommandFrame(program);
 const run: RunVerb = (work) => frame.run((task) => work({ ...task, progress: progressOn(process.stderr, task.quiet) }));
 
-const verbs: AddVerb[] = [addDemo, addCloud, addBurn, addInspect, addVerify, addEnroll, addBatch, addBoot, addWhy, addHub, addSchema];
+const verbs: AddVerb[] = [
+  addDemo,
+  addCloud,
+  addBurn,
+  addInspect,
+  addVerify,
+  addEnroll,
+  addBatch,
+  addBoot,
+  addFleet,
+  addWhy,
+  addHub,
+  addSchema,
+];
 for (const add of verbs) add(program, run);
 
 await frame.main();

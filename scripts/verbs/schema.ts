@@ -4,6 +4,7 @@ import type { AddVerb } from '../job.js';
 /** The spec files that users write, by name, and where each schema comes from. */
 const schemas = {
   batch: async () => (await import('@zerotouch/manufacturing/spec')).batchSpecJsonSchema(),
+  fleet: async () => (await import('@zerotouch/fleet-sim/fleet')).fleetSpecJsonSchema(),
   cloud: async () => (await import('@zerotouch/cloud-sim/config')).cloudConfigJsonSchema(),
 } as const satisfies Record<string, () => Promise<Record<string, unknown>>>;
 

@@ -1,0 +1,24 @@
+import { Fault } from '@zerotouch/foundation/fault';
+
+export type FleetFaultCode =
+  /** The spec is no YAML, or says what a fleet cannot do. */
+  | 'FLEET_SPEC'
+  /** A folder or image that the spec names is not there, or cannot be used. */
+  | 'IMAGES_MISSING'
+  | 'IMAGE_UNUSABLE'
+  /** Two images hold the same registration id. */
+  | 'IMAGE_TWICE'
+  /** The machine does not allow as many open files, or as many ports. */
+  | 'TOO_FEW_DESCRIPTORS'
+  | 'TOO_FEW_PORTS'
+  /** The runtime that was asked for is not installed. */
+  | 'RUNTIME_MISSING'
+  /** A process of the fleet ended before its devices did. */
+  | 'SHARD_LOST'
+  /** A fleet's way to an endpoint that is not this machine was not confirmed. */
+  | 'NOT_CONFIRMED'
+  /** A report cannot be read, or is none. */
+  | 'REPORT_UNUSABLE';
+
+/** What keeps a fleet from being powered on. */
+export class FleetFault extends Fault<FleetFaultCode> {}

@@ -1,0 +1,234 @@
+import { availableParallelism } from 'node:os';
+import type { Endpoint } from '@zerotouch/firmware-sim/boot/ports';
+import { type Clock, systemClock } from '@zerotouch/foundation/clock';
+import { type Entropy, systemEntropy } from '@zerotouch/foundation/entropy';
+import { layOut, type Machine, thisMachine } from './capacity.js';
+import { FleetFault } from './faults.js';
+import { listImages } from './images.js';
+import { mergeTallies, percentiles, type Tally, wholeHistogram } from './metrics.js';
+import { powerSwitches, type Region, spread } from './power-on.js';
+import type { ShardDevice, ShardOrder } from './shard.js';
+import { ShardHandle } from './shard-handle.js';
+import type { FleetSpec } from './spec.js';
+
+export { FleetFault } from './faults.js';
+export type { Tally } from './metrics.js';
+export { type FleetSpec, fleetSpecJsonSchema, parseFleetSpec } from './spec.js';
+
+/** How a fleet is powered on. */
+export interface FleetOptions {
+  /** Where its devices go. */
+  readonly endpoint: Endpoint;
+  /** Processes; absent: one a core, more where descriptors ask for it. */
+  readonly workers?: number;
+  /** Path of another runtime for the processes: Bun. */
+  readonly execPath?: string;
+  readonly clock?: Clock;
+  readonly entropy?: Entropy;
+  readonly machine?: Machine;
+  /** Ends the fleet early; it is switched off when {@link runFleet} resolves. */
+  readonly signal?: AbortSignal;
+  /** Called about twice a second with everything so far. */
+  readonly onTally?: (tally: Tally) => void;
+  /** Called once the fleet can be steered. */
+  readonly onControls?: (controls: FleetControls) => void;
+}
+
+/** Steers a fleet while it runs. */
+export interface FleetControls {
+  /** No device is powered on until {@link resume}. */
+  pause(): void;
+  resume(): void;
+  /** Takes the power away from a share of the devices (0 to 1) for so many seconds. */
+  cutPower(share: number, seconds: number): void;
+  /** Takes the power away from a region for so many seconds. */
+  bringDown(region: string, seconds: number): void;
+}
+
+/** How a fleet ended. */
+export interface FleetResult {
+  readonly devices: number;
+  /** Devices that have been running. */
+  readonly running: number;
+  readonly failed: number;
+  /** From power on to running, milliseconds; null when none ran. */
+  readonly bootMs: { readonly p50: number | null; readonly p95: number | null; readonly p99: number | null };
+  /** Devices by host name of their hub. */
+  readonly hubs: Readonly<Record<string, number>>;
+  /** Waits after a failure. */
+  readonly retries: number;
+  /** Answers 429. */
+  readonly throttled: number;
+  /** CPU time of the devices' processes, milliseconds a device that ran. */
+  readonly cpuMsPerBoot: number | null;
+  /** Memory of the devices' processes, kilobytes a device. */
+  readonly kbPerDevice: number | null;
+  readonly seconds: number;
+  readonly processes: number;
+  /** Whether it was ended before every device had run. */
+  readonly aborted: boolean;
+  /** Everything, for reports. */
+  readonly tally: Tally;
+}
+
+/** How often the figures are told, milliseconds. */
+const TELL_MS = 500;
+
+/**
+ * Powers a fleet on over real sockets: every device from its own image, with its own certificate or key, the boot machine that every device
+ * runs; resolves when all have run (and stayed as long as the spec says), time is up or `signal` is aborted. Nothing is left open.
+ * @throws FleetFault IMAGES_MISSING, IMAGE_UNUSABLE, IMAGE_TWICE, TOO_FEW_DESCRIPTORS, TOO_FEW_PORTS before any device is powered on; SHARD_LOST
+ */
+export async function runFleet(spec: FleetSpec, options: FleetOptions): Promise<FleetResult> {
+  const { clock = systemClock, entropy = systemEntropy, signal, machine = thisMachine() } = options;
+  const images = await listImages(spec.images, spec.devices);
+  const layout = layOut(
+    { devices: images.length, host: options.endpoint.dpsHost, cores: availableParallelism(), wanted: options.workers },
+    machine,
+  );
+  const shards = Array.from({ length: layout.processes }, () => new ShardHandle(options.execPath));
+  try {
+    const mine = <T>(all: readonly T[], shard: number): T[] => all.filter((_, index) => index % shards.length === shard);
+    const ids = await Promise.all(shards.map((shard, index) => shard.prepare(mine(images, index))));
+    refuseTwins(images, shards.length, ids);
+    signal?.throwIfAborted();
+    const devices = planDevices(spec, images, entropy);
+    const startedAt = clock.now() + 100;
+    const ends = shards.map((shard, index) =>
+      shard.run(orderOf(spec, mine(devices, index), options.endpoint, layout.sources[index] ?? [], shards.length, startedAt)),
+    );
+    options.onControls?.(controlsOf(shards));
+    const aborted = await lastUntil(ends, shards, images.length, spec, { ...options, clock });
+    const seconds = (clock.now() - startedAt) / 1000;
+    // What the devices were before they were switched off.
+    const tally = mergeTallies(shards.map((shard) => shard.tally));
+    return resultOf(tally, { seconds, aborted, processes: shards.length });
+  } finally {
+    await Promise.all(shards.map((shard) => shard.end()));
+  }
+}
+
+/** Waits for the devices, the time they stay, or whatever ends the fleet early. @returns whether something did */
+async function lastUntil(
+  ends: readonly Promise<void>[],
+  shards: readonly ShardHandle[],
+  count: number,
+  spec: FleetSpec,
+  { clock, signal, onTally }: FleetOptions & { clock: Clock },
+): Promise<boolean> {
+  const over = new AbortController();
+  const stop = (): void => over.abort();
+  signal?.addEventListener('abort', stop, { once: true });
+  if (signal?.aborted === true) stop();
+  const timer = setInterval(() => onTally?.({ ...mergeTallies(shards.map((shard) => shard.tally)), devices: count }), TELL_MS);
+  const pause = (seconds: number): Promise<boolean> =>
+    clock.wait(seconds * 1000, over.signal).then(
+      () => false,
+      () => true,
+    );
+  try {
+    const settled = Promise.all(ends).then(() => true);
+    const inTime = await Promise.race([settled, pause(spec.giveUpAfterSeconds).then(() => false)]);
+    if (!inTime) return true;
+    return await pause(spec.afterwards.stayForSeconds);
+  } finally {
+    clearInterval(timer);
+    over.abort();
+    signal?.removeEventListener('abort', stop);
+    for (const end of ends) end.catch(() => undefined);
+  }
+}
+
+function planDevices(spec: FleetSpec, images: readonly string[], entropy: Entropy): ShardDevice[] {
+  const regions: (Region | undefined)[] = spec.regions === undefined ? images.map(() => undefined) : spread(spec.regions, images.length);
+  const switches = powerSwitches(spec.powerOn, regions, () => entropy.unit());
+  const clients = spread(spec.clients, images.length);
+  const { powerCuts } = spec.faults;
+  return images.map((image, index) => {
+    const region = regions[index]?.name;
+    const own = switches[index] ?? [0];
+    const isCut = powerCuts !== undefined && own.length === 1 && entropy.unit() < powerCuts.share;
+    const cutAt = (own[0] ?? 0) + entropy.unit() * (powerCuts?.withinSeconds ?? 0) * 1000;
+    return {
+      image,
+      client: clients[index] ?? { client: 'lean', transport: 'mqtt', share: 1 },
+      switches: isCut ? [...own, cutAt, cutAt + 1_000] : own,
+      ...(region === undefined ? {} : { region }),
+    };
+  });
+}
+
+function orderOf(
+  spec: FleetSpec,
+  devices: readonly ShardDevice[],
+  endpoint: Endpoint,
+  sourceAddresses: readonly string[],
+  processes: number,
+  startedAt: number,
+): ShardOrder {
+  const { powerOn, tls, afterwards, writeBack } = spec;
+  return {
+    devices,
+    endpoint,
+    tls,
+    ...(powerOn.profile === 'paced' ? { booting: Math.max(1, Math.round(powerOn.booting / processes)) } : {}),
+    ...(afterwards.telemetryEverySeconds === undefined ? {} : { telemetrySeconds: afterwards.telemetryEverySeconds }),
+    powerOffAfterRunning: afterwards.powerOff,
+    writeBack,
+    sourceAddresses,
+    startedAt,
+  };
+}
+
+function refuseTwins(images: readonly string[], shards: number, ids: readonly (readonly string[])[]): void {
+  const seen = new Map<string, string>();
+  for (const [index, image] of images.entries()) {
+    const id = ids[index % shards]?.[Math.floor(index / shards)] ?? '';
+    const twin = seen.get(id);
+    if (twin !== undefined) {
+      throw new FleetFault('IMAGE_TWICE', `two images hold the registration id "${id}"`, {
+        where: image,
+        seen: `the same as in ${twin}`,
+        expected: 'an image for each device',
+        remedy: 'take one of them away: two devices with one identity throw each other out',
+      });
+    }
+    seen.set(id, image);
+  }
+}
+
+function controlsOf(shards: readonly ShardHandle[]): FleetControls {
+  const all = (message: Parameters<ShardHandle['tell']>[0]): void => {
+    for (const shard of shards) shard.tell(message);
+  };
+  return {
+    pause: () => all({ kind: 'pause' }),
+    resume: () => all({ kind: 'resume' }),
+    cutPower: (share, seconds) => all({ kind: 'cut', which: { share }, forMs: seconds * 1000 }),
+    bringDown: (region, seconds) => all({ kind: 'cut', which: { region }, forMs: seconds * 1000 }),
+  };
+}
+
+/** The figures of a fleet. */
+export function resultOf(
+  tally: Tally,
+  { seconds, aborted, processes }: Pick<FleetResult, 'seconds' | 'aborted' | 'processes'>,
+): FleetResult {
+  const { devices, booted, hubs, retries, throttled, cpuMs, memoryKb } = tally;
+  const each = (sum: number, count: number): number | null => (count === 0 ? null : Math.round((sum / count) * 100) / 100);
+  return {
+    devices,
+    running: booted,
+    failed: devices - booted,
+    bootMs: percentiles(wholeHistogram(tally)),
+    hubs: Object.fromEntries(Object.entries(hubs).sort()),
+    retries,
+    throttled,
+    cpuMsPerBoot: each(cpuMs, booted),
+    kbPerDevice: each(memoryKb, booted),
+    seconds: Math.round(seconds * 10) / 10,
+    processes,
+    aborted,
+    tally,
+  };
+}

@@ -1,0 +1,20 @@
+import type { Tally } from './metrics.js';
+import type { ShardOrder } from './shard.js';
+
+/** What a fleet tells one of its processes. */
+export type ToShard =
+  | { readonly kind: 'prepare'; readonly images: readonly string[] }
+  | { readonly kind: 'run'; readonly order: ShardOrder }
+  | { readonly kind: 'pause' }
+  | { readonly kind: 'resume' }
+  | { readonly kind: 'cut'; readonly which: { share: number } | { region: string }; readonly forMs: number }
+  | { readonly kind: 'end' };
+
+/** What the process answers. */
+export type FromShard =
+  | { readonly kind: 'prepared'; readonly registrationIds: readonly string[] }
+  | { readonly kind: 'fault'; readonly code: string; readonly message: string }
+  | { readonly kind: 'tally'; readonly tally: Tally }
+  /** Every device has been running or never will, and every switch has been thrown. */
+  | { readonly kind: 'settled'; readonly tally: Tally }
+  | { readonly kind: 'ended'; readonly tally: Tally };

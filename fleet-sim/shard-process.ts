@@ -1,0 +1,57 @@
+import { registrationIdIn } from './images.js';
+import { Shard } from './shard.js';
+import type { FromShard, ToShard } from './shard-messages.js';
+
+/** The process of one shard of a fleet: it is told what to do by messages, and ends with whoever started it. */
+
+/** How often the figures are told, milliseconds. */
+const TELL_MS = 500;
+
+let shard: Shard | undefined;
+
+const tell = (message: FromShard): void => {
+  process.send?.(message);
+};
+
+process.on('message', (message: ToShard) => {
+  handle(message).catch((error: unknown) => {
+    const { code = 'INTERNAL', message: said = String(error) } = error as { code?: string; message?: string };
+    tell({ kind: 'fault', code, message: said });
+  });
+});
+process.on('disconnect', () => process.exit(0));
+// Ctrl-C reaches the whole group: the fleet itself says when to end.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
+
+async function handle(message: ToShard): Promise<void> {
+  switch (message.kind) {
+    case 'prepare':
+      tell({ kind: 'prepared', registrationIds: message.images.map(registrationIdIn) });
+      break;
+    case 'run': {
+      const running = new Shard(message.order);
+      shard = running;
+      const timer = setInterval(() => tell({ kind: 'tally', tally: running.tally() }), TELL_MS);
+      await Promise.all([running.run(), running.settled]);
+      clearInterval(timer);
+      tell({ kind: 'settled', tally: running.tally() });
+      setInterval(() => tell({ kind: 'tally', tally: running.tally() }), TELL_MS).unref();
+      break;
+    }
+    case 'pause':
+      shard?.pause();
+      break;
+    case 'resume':
+      shard?.resume();
+      break;
+    case 'cut':
+      await shard?.cutPower(message.which, message.forMs);
+      break;
+    case 'end': {
+      const tally = shard?.tally();
+      await shard?.end();
+      if (tally !== undefined) tell({ kind: 'ended', tally });
+      process.disconnect();
+    }
+  }
+}

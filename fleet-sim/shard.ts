@@ -1,0 +1,193 @@
+import type { Endpoint } from '@zerotouch/firmware-sim/boot/ports';
+import { type CloudPorts, clientPorts } from '@zerotouch/firmware-sim/transport/clients';
+import { createWireDps } from '@zerotouch/firmware-sim/transport/wire-dps';
+import { createWireHub } from '@zerotouch/firmware-sim/transport/wire-hub';
+import { type Clock, systemClock } from '@zerotouch/foundation/clock';
+import { systemEntropy } from '@zerotouch/foundation/entropy';
+import { FleetDevice } from './fleet-device.js';
+import type { Tally } from './metrics.js';
+import type { Switches } from './power-on.js';
+import { Recorder } from './recorder.js';
+import type { FleetSpec } from './spec.js';
+import { Contexts } from './wire/contexts.js';
+import { leanLines } from './wire/lean-line.js';
+import { Pulse } from './wire/pulse.js';
+import { Sockets } from './wire/sockets.js';
+
+/** One device of a shard. */
+export interface ShardDevice {
+  readonly image: string;
+  readonly client: FleetSpec['clients'][number];
+  readonly switches: Switches;
+  readonly region?: string;
+}
+
+/** A part of a fleet that one process runs. JSON. */
+export interface ShardOrder {
+  readonly devices: readonly ShardDevice[];
+  readonly endpoint: Endpoint;
+  readonly tls: FleetSpec['tls'];
+  /** Most devices that boot at a time; absent: as the switches say. */
+  readonly booting?: number;
+  readonly telemetrySeconds?: number;
+  readonly powerOffAfterRunning: boolean;
+  readonly writeBack: boolean;
+  readonly sourceAddresses: readonly string[];
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+}
+
+/** The devices of one process, powered on and off as they are due. */
+export class Shard {
+  readonly #order: ShardOrder;
+  readonly #recorder: Recorder;
+  readonly #clock: Clock;
+  readonly #devices: FleetDevice[];
+  readonly #waiting: number[] = [];
+  readonly #stop = new AbortController();
+  readonly #cpuAtStart = process.cpuUsage();
+  readonly #memoryAtStart: number;
+  readonly #settledAll: () => void;
+  /** Resolves when every device has been running, or never will. */
+  readonly settled: Promise<void>;
+  #cost: { cpuMs: number; memoryKb: number } | undefined;
+  #unsettled: number;
+  #booting = 0;
+  #resume: (() => void) | undefined;
+  #paused: Promise<void> | undefined;
+
+  constructor(order: ShardOrder, clock: Clock = systemClock) {
+    this.#order = order;
+    this.#clock = clock;
+    this.#memoryAtStart = memoryKb();
+    this.#recorder = new Recorder(clock, order.startedAt, order.devices.length);
+    this.#unsettled = order.devices.length;
+    let settledAll = (): void => undefined;
+    this.settled = new Promise((resolve) => {
+      settledAll = resolve;
+    });
+    this.#settledAll = settledAll;
+    const { endpoint, writeBack, telemetrySeconds } = order;
+    const contexts = new Contexts(order.tls);
+    const ground = {
+      endpoint,
+      clock,
+      entropy: systemEntropy,
+      recorder: this.#recorder,
+      contexts,
+      writeBack,
+      telemetryMs: telemetrySeconds === undefined ? undefined : telemetrySeconds * 1000,
+    };
+    const ports = portsOf(order, contexts, clock);
+    this.#devices = order.devices.map(
+      ({ image, client }) => new FleetDevice(image, ports(client), ground, (device) => this.#hasSettled(device)),
+    );
+    if (this.#unsettled === 0) settledAll();
+  }
+
+  /** Powers devices on and off until all switches have been thrown. Never rejects. */
+  async run(): Promise<void> {
+    const due = this.#order.devices
+      .flatMap(({ switches }, index) => switches.map((at, turn) => ({ at, index, on: turn % 2 === 0 })))
+      .sort((a, b) => a.at - b.at);
+    try {
+      for (const { at, index, on } of due) {
+        const wait = this.#order.startedAt + at - this.#clock.now();
+        if (wait > 0) await this.#clock.wait(wait, this.#stop.signal);
+        await this.#paused;
+        if (this.#stop.signal.aborted) return;
+        if (on) this.#start(index);
+        else void this.#devices[index]?.off();
+      }
+    } catch (error) {
+      if (!this.#stop.signal.aborted) throw error;
+    }
+  }
+
+  /** No device is powered on until {@link resume}. */
+  pause(): void {
+    this.#paused ??= new Promise((resolve) => {
+      this.#resume = resolve;
+    });
+  }
+
+  resume(): void {
+    this.#resume?.();
+    this.#paused = undefined;
+  }
+
+  /** Takes the power away from a share of the devices that are on, or from a region, for so many milliseconds. */
+  async cutPower(which: { share: number } | { region: string }, forMs: number): Promise<void> {
+    const cut = this.#devices.filter((device, index) => {
+      if (!device.isOn) return false;
+      return 'region' in which ? this.#order.devices[index]?.region === which.region : systemEntropy.unit() < which.share;
+    });
+    await Promise.all(cut.map((device) => device.off()));
+    try {
+      await this.#clock.wait(forMs, this.#stop.signal);
+    } catch {
+      return;
+    }
+    for (const device of cut) device.on();
+  }
+
+  /** Everything so far. */
+  tally(): Tally {
+    return this.#recorder.tally(this.#cost ?? this.#measured());
+  }
+
+  /** Switches everything off; resolves when no socket is left. */
+  async end(): Promise<void> {
+    this.#cost ??= this.#measured();
+    this.#stop.abort();
+    this.resume();
+    await Promise.all(this.#devices.map((device) => device.off()));
+  }
+
+  #start(index: number): void {
+    if (this.#booting >= (this.#order.booting ?? Number.POSITIVE_INFINITY)) {
+      this.#waiting.push(index);
+      return;
+    }
+    this.#booting += 1;
+    this.#devices[index]?.on();
+  }
+
+  #hasSettled(device: FleetDevice): void {
+    this.#booting -= 1;
+    this.#unsettled -= 1;
+    if (this.#unsettled === 0) {
+      this.#cost = this.#measured();
+      this.#settledAll();
+    }
+    // Not inside the step that told it: the machine is at work.
+    setImmediate(() => {
+      if (this.#stop.signal.aborted) return;
+      if (this.#order.powerOffAfterRunning || !device.hasBooted) void device.off();
+      const next = this.#waiting.shift();
+      if (next !== undefined) this.#start(next);
+    });
+  }
+
+  #measured(): { cpuMs: number; memoryKb: number } {
+    const { user, system } = process.cpuUsage(this.#cpuAtStart);
+    return { cpuMs: (user + system) / 1000, memoryKb: memoryKb() - this.#memoryAtStart };
+  }
+}
+
+function portsOf(
+  order: ShardOrder,
+  contexts: Contexts,
+  clock: Clock,
+): (client: ShardDevice['client']) => { ports: CloudPorts; client: string } {
+  const sockets = new Sockets({ contexts, clock, sourceAddresses: order.sourceAddresses });
+  const open = leanLines({ sockets, pulse: new Pulse(clock) });
+  const lean: CloudPorts = { dps: createWireDps({ clock, open }), hub: createWireHub({ clock, open }) };
+  return ({ client, transport }) =>
+    client === 'lean' ? { ports: lean, client } : { ports: clientPorts(client, clock, transport), client: `${client} ${transport}` };
+}
+
+function memoryKb(): number {
+  (globalThis as { gc?: () => void }).gc?.();
+  return process.memoryUsage().rss / 1024;
+}
