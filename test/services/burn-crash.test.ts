@@ -1,78 +1,8 @@
-import { exec } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import { seededEntropy } from '@zerotouch/foundation/entropy';
-import { openLedger } from '@zerotouch/manufacturing/ledger/ledger';
-import t, { type Test } from 'tap';
-import { type ChildBurn, startBurn } from '../manufacturing/children.js';
-import { batchProblems } from '../manufacturing/whole-batch.js';
-import { certified } from '../manufacturing/workbench.js';
-import { postgresPlace } from './postgres-place.js';
-
-/** Fewer of both make a short run of the same. */
-const IMAGES = Number(process.env.ZT_TEST_IMAGES ?? 2_000);
-const KILLS = Number(process.env.ZT_TEST_KILLS ?? 200);
-
-const place = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'zerotouch-crash-'));
-t.teardown(() => rmSync(place, { recursive: true }));
-const spec = join(place, 'spec.yaml');
-writeFileSync(spec, certified('', IMAGES));
-
-const folderOf = (name: string): string => {
-  const folder = join(place, name);
-  mkdirSync(folder);
-  return folder;
-};
-
-async function killedBurn(t: Test, batch: ChildBurn, seed: string): Promise<void> {
-  const entropy = seededEntropy(seed);
-  let landed = 0;
-  for (let kill = 0; kill < KILLS; kill++) {
-    const { child, burning, end } = startBurn(batch);
-    // Half of them early: while it starts, plans, prepares or takes over; half while images are written.
-    if (kill % 2 === 0) await Promise.race([sleep(100 + entropy.unit() * 900), end]);
-    else await burning.then(() => sleep(entropy.unit() * 60));
-    child.kill('SIGKILL');
-    if ((await end).signal === 'SIGKILL') landed++;
-  }
-  t.comment(`${landed} of ${KILLS} kills met a running burn (seed ${seed})`);
-  t.ok(landed > KILLS / 2, 'most kills met a running burn');
-  const { code, result, stderr } = await startBurn(batch).end;
-  t.equal(code, 0, stderr);
-  t.equal((result?.burnt ?? 0) + (result?.skipped ?? 0), IMAGES);
-  const ledger = await openLedger(batch.address);
-  t.strictSame(await ledger.counts('certified'), { verified: IMAGES });
-  t.strictSame(await batchProblems(batch.out, ledger, 'certified', IMAGES), []);
-  await ledger.close();
-  rmSync(batch.out, { recursive: true });
-}
+import t from 'tap';
+import { folderOf, KILLS, killedBurn, spec } from './killed-burn.js';
 
 t.test(`killed at ${KILLS} random moments, SQLite`, async (t) => {
   const folder = folderOf('sqlite');
   await killedBurn(t, { spec, out: join(folder, 'batch'), address: `sqlite:${join(folder, 'ledger.db')}` }, 'sqlite');
-});
-
-t.test(`killed at ${KILLS} random moments, PostgreSQL`, async (t) => {
-  const { address } = await postgresPlace(t);
-  await killedBurn(t, { spec, out: join(folderOf('postgres'), 'batch'), address }, 'postgres');
-});
-
-t.test('two stations, PostgreSQL crashes and restarts under them, one station is unplugged', async (t) => {
-  const { address } = await postgresPlace(t);
-  const batch = { spec, out: join(folderOf('hall'), 'batch'), address };
-  const [first, second, third] = [startBurn(batch), startBurn(batch), startBurn(batch)];
-  await Promise.all([first.burning, second.burning, third.burning]);
-  await promisify(exec)(process.env.ZT_TEST_POSTGRES_RESTART ?? 'false');
-  third.child.kill('SIGKILL');
-  const ends = await Promise.all([first.end, second.end]);
-  for (const { code, stderr, result } of ends) {
-    t.equal(code, 0, stderr);
-    t.match(result, { failed: 0 });
-  }
-  const ledger = await openLedger(address);
-  t.strictSame(await batchProblems(batch.out, ledger, 'certified', IMAGES), []);
-  await ledger.close();
 });
