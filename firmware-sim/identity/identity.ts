@@ -1,10 +1,10 @@
 import type { FlashImage } from '@zerotouch/flash-image/image';
-import type { Attestation } from './attestation.js';
+import type { Attestation, IdentityTpm } from './attestation.js';
 import { IdentityFault } from './faults.js';
 import { symmetricKeyAttestation } from './symmetric-key.js';
 import { x509Attestation } from './x509.js';
 
-export type { Attestation } from './attestation.js';
+export type { Attestation, IdentityTpm } from './attestation.js';
 
 /** Everything that was burnt into the device and that it presents to DPS. */
 export interface Identity {
@@ -17,15 +17,16 @@ export interface Identity {
 }
 
 /**
- * Who the device is, from what is burnt: a certificate in `esp_secure_cert` or a symmetric key in `fctry`, exactly one of them.
+ * Who the device is, from what is burnt: a certificate in `esp_secure_cert` or a symmetric key in `fctry`, exactly one of them; or neither, and
+ * then its TPM says.
  * @throws IdentityFault
  */
-export function readIdentity({ factory, secureCert }: Pick<FlashImage, 'factory' | 'secureCert'>): Identity {
+export function readIdentity({ factory, secureCert }: Pick<FlashImage, 'factory' | 'secureCert'>, tpm?: IdentityTpm): Identity {
   const { idScope, endpoint, registrationId, serial } = factory;
-  return { idScope, endpoint, registrationId, serial, attestation: attestationOf({ factory, secureCert }) };
+  return { idScope, endpoint, registrationId, serial, attestation: attestationOf({ factory, secureCert }, tpm) };
 }
 
-function attestationOf({ factory, secureCert }: Pick<FlashImage, 'factory' | 'secureCert'>): Attestation {
+function attestationOf({ factory, secureCert }: Pick<FlashImage, 'factory' | 'secureCert'>, tpm: IdentityTpm | undefined): Attestation {
   const { registrationId, symmetricKey } = factory;
   if (secureCert !== undefined && symmetricKey !== undefined) {
     throw new IdentityFault('IDENTITY_AMBIGUOUS', `"${registrationId}" holds both a device certificate and a symmetric key`, {
@@ -36,9 +37,10 @@ function attestationOf({ factory, secureCert }: Pick<FlashImage, 'factory' | 'se
   }
   if (secureCert !== undefined) return x509Attestation(secureCert, registrationId);
   if (symmetricKey !== undefined) return symmetricKeyAttestation(symmetricKey);
+  if (tpm !== undefined) return { kind: 'tpm', tpm };
   throw new IdentityFault('IDENTITY_MISSING', `"${registrationId}" holds neither a device certificate nor a symmetric key`, {
     where: 'partitions esp_secure_cert and fctry',
     expected: 'certificate and private key in esp_secure_cert, or sym_key in fctry',
-    remedy: 'burn the device again',
+    remedy: 'burn the device again; one that was burnt for a TPM is to be told where that is (--tpm /dev/tpmrm0)',
   });
 }

@@ -15,7 +15,8 @@ import type { Order } from '../boot/obey.js';
 import type { ConfigPort, Endpoint, Failure, HubSession, MountedFlash } from '../boot/ports.js';
 import { defaultRetryPolicy, type RetryPolicy } from '../boot/retry.js';
 import { type DeviceState, deviceState, type TableName } from '../boot/state.js';
-import { type Identity, readIdentity } from '../identity/identity.js';
+import { type Identity, type IdentityTpm, readIdentity } from '../identity/identity.js';
+import { Tpm } from '../identity/tpm/tpm.js';
 import type { ClientName } from '../transport/client-names.js';
 import { clientPorts } from '../transport/clients.js';
 import { isTimeKnown } from '../transport/time-known.js';
@@ -28,6 +29,11 @@ export interface DeviceOptions {
   readonly flash: string | Storage;
   /** The eFuse of the chip that the image was encrypted for; by default what lies beside the image (`pump-1.efuse`). Secret. */
   readonly efuse?: Uint8Array;
+  /**
+   * The device's TPM, for an image that holds neither certificate nor key: how it is reached (`/dev/tpmrm0`, `swtpm:host=127.0.0.1,port=2321`),
+   * or the TPM itself. DPS takes one over AMQP and HTTPS.
+   */
+  readonly tpm?: string | IdentityTpm;
   /** `sdk`: Microsoft's clients, the default. `wire`: this project's own, over the `mqtt` package. */
   readonly client?: ClientName;
   /** How to speak to the cloud; `mqtt` unless given. `http` is for DPS only: the hub is then reached by MQTT. */
@@ -176,14 +182,14 @@ export class Device extends EventEmitter<DeviceEvents> {
   }
 }
 
-function mountFlash({ flash, efuse }: DeviceOptions): MountedFlash {
-  if (typeof flash !== 'string') return mountStorage(flash, efuse);
+function mountFlash({ flash, efuse, tpm }: DeviceOptions): MountedFlash {
+  if (typeof flash !== 'string') return mountStorage(flash, efuse, tpm);
   // Two processes that write one image each go by what they last read of it.
   const lock = ProcessLock.take(`${flash}.lock`, 'the image is in use');
   try {
     const mounted = inFileSync(flash, () => {
       const key = efuse ?? readEfuseBeside(flash);
-      return mountStorage(fileStorage(flash), key);
+      return mountStorage(fileStorage(flash), key, tpm);
     });
     return {
       memory: mounted.memory,
@@ -199,10 +205,18 @@ function mountFlash({ flash, efuse }: DeviceOptions): MountedFlash {
   }
 }
 
-function mountStorage(storage: Storage, efuse: Uint8Array | undefined): MountedFlash {
+function mountStorage(storage: Storage, efuse: Uint8Array | undefined, named: DeviceOptions['tpm']): MountedFlash {
   try {
     const image = openImage(storage, efuse === undefined ? {} : { efuse });
-    return { identity: () => readIdentity(image), memory: new Memory(image.nvs), close: () => storage.close() };
+    const tpm = typeof named === 'string' ? new Tpm(named) : named;
+    return {
+      identity: () => readIdentity(image, tpm),
+      memory: new Memory(image.nvs),
+      close() {
+        storage.close();
+        if (tpm instanceof Tpm) void tpm[Symbol.asyncDispose]();
+      },
+    };
   } catch (error) {
     storage.close();
     throw error;
