@@ -74,13 +74,7 @@ Exits 1 when the device is refused, 2 when the image cannot be used, 3 when no c
  * @throws BootFault and what the image's reader throws; a failed boot has said its result by then
  */
 export async function bootImage(path: string, options: BootOptions, output: Output, signal: AbortSignal): Promise<void> {
-  if (options.client === 'wire' && !options.transport.startsWith('mqtt')) {
-    throw new BootFault('BAD_OPTION', 'the wire client speaks MQTT alone', {
-      seen: `--client wire --transport ${options.transport}`,
-      expected: '--transport mqtt or mqtt-ws, or --client sdk',
-    });
-  }
-  requireTransport(options.transport);
+  requireClient(options);
   const endpoint = chooseEndpoint(options);
   const timeout = options.timeout ?? (options.once === true ? ONCE_TIMEOUT_S : undefined);
   using limit = new Deadline(signal, timeout === undefined ? undefined : timeout * 1000);
@@ -120,6 +114,20 @@ export async function bootImage(path: string, options: BootOptions, output: Outp
   }
 }
 
+/**
+ * Whether the client speaks the transport, and both are installed.
+ * @throws BootFault BAD_OPTION, and what {@link requireTransport} throws
+ */
+export function requireClient(options: BootOptions): void {
+  if (options.client === 'wire' && !options.transport.startsWith('mqtt')) {
+    throw new BootFault('BAD_OPTION', 'the wire client speaks MQTT alone', {
+      seen: `--client wire --transport ${options.transport}`,
+      expected: '--transport mqtt or mqtt-ws, or --client sdk',
+    });
+  }
+  requireTransport(options.transport);
+}
+
 /** What is known of a boot: the last JSON line. */
 interface BootResult extends Record<string, unknown> {
   state: string;
@@ -152,7 +160,8 @@ function words({ state, hub, deviceId, config, bootMs, boots, registrations }: B
   ].join('\n');
 }
 
-function tell(device: Device, output: Output): void {
+/** Tells what a device does, as it does it. */
+export function tell(device: Device, output: Output): void {
   const pad = (ms: number) => `${String(ms).padStart(7)} ms`;
   device.on('state', ({ table, state, ms }) => {
     if (state !== 'off') output.event({ state, table, ms }, `${pad(ms)}  ${state}`);
@@ -175,7 +184,7 @@ async function stayUp(device: Device, output: Output, signal: AbortSignal): Prom
   await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
-function chooseEndpoint(options: BootOptions): (identity: Identity) => Endpoint {
+export function chooseEndpoint(options: BootOptions): (identity: Identity) => Endpoint {
   const direct = choosePlace(options);
   if (options.proxy === undefined) return direct;
   const proxy = parseProxy(options.proxy);

@@ -1,9 +1,11 @@
 import { writeFileSync } from 'node:fs';
+import { badDaysDocument } from './bad-days.js';
 import { bootTablesDocument } from './boot-tables.js';
 import { differencesDocument } from './differences.js';
 import { reasonsDocument } from './reasons.js';
 
 const documents = {
+  'guides/bad-days.md': badDaysDocument(),
   'boot-tables.md': bootTablesDocument(),
   'differences-from-azure.md': differencesDocument(),
   'reasons.md': reasonsDocument(),

@@ -1,16 +1,23 @@
 import { addBootOptions, type BootOptions, bootImage } from '@zerotouch/firmware-sim/runtime/boot-image';
+import { EXIT } from '@zerotouch/foundation/command/failure';
 import type { AddVerb } from '../job.js';
 
-/** `zerotouch boot`: power one device on. */
+/** `zerotouch boot`: power one device on, on a good day or a bad one. */
 export const addBoot: AddVerb = (program, run) => {
   const command = program
     .command('boot <image>')
     .summary('power one device on')
     .description('Power on the device in an image and see it find its hub.');
-  addBootOptions(command, 'zerotouch boot').action((image: string, options: BootOptions) =>
-    run(async ({ output, signal }) => {
-      await bootImage(image, options, output, signal);
-      return undefined;
-    }),
-  );
+  addBootOptions(command, 'zerotouch boot')
+    .option('--scenario <file|name>', 'live through a bad day on a copy of the image, waits leapt over: docs/guides/bad-days.md')
+    .action((image: string, { scenario, ...options }: BootOptions & { scenario?: string }) =>
+      run(async ({ output, signal }) => {
+        if (scenario === undefined) {
+          await bootImage(image, options, output, signal);
+          return undefined;
+        }
+        const { bootThrough } = await import('../boot-through.js');
+        return (await bootThrough(scenario, image, options, output, signal)) ? undefined : EXIT.failed;
+      }),
+    );
 };

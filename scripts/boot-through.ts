@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import { type BootOptions, chooseEndpoint, requireClient, tell } from '@zerotouch/firmware-sim/runtime/boot-image';
+import { Deadline } from '@zerotouch/firmware-sim/runtime/deadline';
+import { liveThrough } from '@zerotouch/firmware-sim/scenario/live';
+import type { DayResult } from '@zerotouch/firmware-sim/scenario/scenario';
+import { readEfuseBeside } from '@zerotouch/flash-image/efuse';
+import { openImage } from '@zerotouch/flash-image/image';
+import { memoryStorage } from '@zerotouch/flash-image/storage';
+import { inFileSync } from '@zerotouch/foundation/command/failure';
+import type { Output } from '@zerotouch/foundation/command/output';
+import { readScenario } from './scenario-file.js';
+
+/** How long a day may take in real time when `--timeout` is not given, seconds. */
+const TIMEOUT_S = 300;
+
+/** Lives through a scenario with the device in an image; says the result. @returns whether the day ended as it should */
+export async function bootThrough(
+  nameOrFile: string,
+  path: string,
+  options: BootOptions,
+  output: Output,
+  signal: AbortSignal,
+): Promise<boolean> {
+  requireClient(options);
+  const scenario = readScenario(nameOrFile);
+  const endpoint = chooseEndpoint(options);
+  const { image, efuse } = inFileSync(path, () => {
+    const flash = { image: readFileSync(path), efuse: readEfuseBeside(path) };
+    // What is damaged is bad input, not a bad day.
+    openImage(memoryStorage(flash.image), flash.efuse === undefined ? {} : { efuse: flash.efuse });
+    return flash;
+  });
+  using limit = new Deadline(signal, (options.timeout ?? TIMEOUT_S) * 1000);
+  const { client, transport } = options;
+  const result = await liveThrough(scenario, {
+    image,
+    device: { client, transport, endpoint, ...(efuse === undefined ? {} : { efuse }) },
+    watch: (device, boot) => {
+      output.event({ power: boot }, `power on, for the ${ordinal(boot)} time`);
+      tell(device, output);
+    },
+    signal: limit.signal,
+  });
+  output.result(result, words(result));
+  return result.asExpected;
+}
+
+function words({ scenario, deviceId, state, hub, dpsCalls, boots, seconds, problems }: DayResult): string {
+  return [
+    `${scenario}: ${deviceId ?? 'the device'} is ${state} on ${hub ?? 'no hub'} after ${seconds} s of its own time.`,
+    `  DPS asked ${dpsCalls} time${dpsCalls === 1 ? '' : 's'}, powered on ${boots} time${boots === 1 ? '' : 's'}`,
+    ...(problems.length === 0 ? ['  as it should be'] : problems.map((problem) => `  not as it should be: ${problem}`)),
+  ].join('\n');
+}
+
+function ordinal(count: number): string {
+  return ['first', 'second', 'third'][count - 1] ?? `${count}th`;
+}

@@ -1,0 +1,30 @@
+import type { Scenario } from '@zerotouch/firmware-sim/scenario/scenario';
+import { scenarios } from '@zerotouch/firmware-sim/scenario/shipped';
+import { Fault } from '@zerotouch/foundation/fault';
+import { scenarioSchema } from './scenario-schema.js';
+import { readYamlFile } from './yaml-file.js';
+
+/**
+ * A scenario by the name of one that is shipped, or by its file.
+ * @throws Fault CONFIG_SYNTAX, BAD_CONFIG, or the system's when the file cannot be read
+ */
+export function readScenario(nameOrFile: string): Scenario {
+  const shipped = scenarios.find(({ name }) => name === nameOrFile);
+  if (shipped !== undefined) return shipped;
+  if (/^[a-z0-9-]+$/.test(nameOrFile)) {
+    throw new Fault('BAD_CONFIG', 'there is no such scenario', {
+      where: '--scenario',
+      seen: nameOrFile,
+      expected: `a file (./${nameOrFile}), or one of ${scenarios.map(({ name }) => name).join(', ')}`,
+    });
+  }
+  const { data, locate } = readYamlFile(nameOrFile);
+  const parsed = scenarioSchema.safeParse(data);
+  if (parsed.success) return parsed.data as Scenario;
+  const [issue] = parsed.error.issues;
+  const path = (issue?.path ?? []).map((part) => (typeof part === 'number' ? part : String(part)));
+  throw new Fault('BAD_CONFIG', issue?.message ?? 'this is no scenario', {
+    where: locate(path),
+    remedy: '`zerotouch schema scenario` tells what a scenario may say',
+  });
+}
