@@ -7,6 +7,7 @@
 #   ZT_TEST_POSTGRES_RESTART  a command that restarts that server at once, as a crash would
 #   ZT_TEST_SOFTHSM           the PKCS#11 module of SoftHSM2
 #   ZT_TEST_PKCS11JS          a folder in which the package pkcs11js is installed
+#   ZT_TEST_CHROMIUM          the browser that the web view is tested in
 set -euo pipefail
 
 install_packages() {
@@ -16,6 +17,7 @@ install_packages() {
   command -v tpm2_createek >/dev/null || missing+=(tpm2-tools)
   command -v softhsm2-util >/dev/null || missing+=(softhsm2)
   command -v openssl >/dev/null || missing+=(openssl)
+  command -v chromium >/dev/null || missing+=(chromium)
   [ ${#missing[@]} -eq 0 ] && return
   local as_root=()
   [ "$(id -u)" -eq 0 ] || as_root=(sudo)
@@ -91,6 +93,8 @@ run() {
   export ZT_TEST_TPM="swtpm:host=127.0.0.1,port=$tpm"
   install_pkcs11js "$folder.pkcs11"
   export ZT_TEST_PKCS11JS="$folder.pkcs11" ZT_TEST_SOFTHSM=/usr/lib/softhsm/libsofthsm2.so
+  ZT_TEST_CHROMIUM=$(command -v chromium)
+  export ZT_TEST_CHROMIUM
   local status=0
   "$@" || status=$?
   return "$status"
@@ -103,7 +107,7 @@ restart() {
 case "${1:-}" in
 run | restart) "$@" ;;
 *)
-  sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
   exit 2
   ;;
 esac

@@ -12,7 +12,7 @@ import { type DriverPorts, defaultTimeouts, type Timeouts } from '../boot/driver
 import type { AppliedConfig, Counters } from '../boot/kept.js';
 import { Memory } from '../boot/memory.js';
 import type { Order } from '../boot/obey.js';
-import type { ConfigPort, Endpoint, Failure, HubSession, MountedFlash } from '../boot/ports.js';
+import type { ConfigPort, Endpoint, Failure, HubSession, MethodCall, MountedFlash } from '../boot/ports.js';
 import { defaultRetryPolicy, type RetryPolicy } from '../boot/retry.js';
 import { type DeviceState, deviceState, type TableName } from '../boot/state.js';
 import { type Identity, type IdentityTpm, readIdentity } from '../identity/identity.js';
@@ -22,6 +22,9 @@ import { clientPorts } from '../transport/clients.js';
 import { isTimeKnown } from '../transport/time-known.js';
 import type { TransportName } from '../transport/transport-names.js';
 import { BootFault } from './faults.js';
+
+/** Answers a direct method: with the payload of the answer, status 200; what it throws is told with status 500. */
+export type MethodHandler = (payload: unknown) => JsonObject | Promise<JsonObject>;
 
 /** How a device is powered on. Only `flash` is needed. */
 export interface DeviceOptions {
@@ -42,6 +45,11 @@ export interface DeviceOptions {
   readonly endpoint?: Endpoint | ((identity: Identity) => Endpoint);
   /** Makes the device what the desired properties say; throws when it cannot. By default everything is accepted. */
   readonly apply?: ConfigPort['apply'];
+  /**
+   * Direct methods of the application, by name, besides the commands that every device obeys (`reprovision`, `restart`, `factory-reset`,
+   * `change-owner`). Only the `sdk` client hears of them.
+   */
+  readonly methods?: Readonly<Record<string, MethodHandler>>;
   readonly clock?: Clock;
   readonly entropy?: Entropy;
   readonly policy?: Partial<RetryPolicy>;
@@ -72,6 +80,9 @@ export interface DeviceEvents {
 export class Device extends EventEmitter<DeviceEvents> {
   readonly #driver: Driver;
   readonly #clock: Clock;
+  readonly #methods: Readonly<Record<string, MethodHandler>>;
+  /** The session whose calls are answered. */
+  #answered: HubSession | undefined;
   #startedAt = 0;
   #bootMs: number | undefined;
   #counters: Counters = { boots: 0, registrations: 0 };
@@ -80,6 +91,7 @@ export class Device extends EventEmitter<DeviceEvents> {
     super();
     const clock = options.clock ?? systemClock;
     this.#clock = clock;
+    this.#methods = options.methods ?? {};
     const ports: DriverPorts = {
       mount: () => mountFlash(options),
       endpoint: endpointOf(options.endpoint),
@@ -99,6 +111,7 @@ export class Device extends EventEmitter<DeviceEvents> {
       halted: () => this.emit('halted'),
       running: () => {
         this.#bootMs ??= this.#elapsed();
+        this.#answerMethods();
         this.emit('running');
       },
     });
@@ -174,6 +187,37 @@ export class Device extends EventEmitter<DeviceEvents> {
         seen: outcome?.detail ?? this.state.state,
         expected: 'a device in state running',
       });
+    }
+  }
+
+  /**
+   * Lays a patch over the reported properties; resolves when the hub has it.
+   * @throws BootFault NOT_CONNECTED when there is no hub or it did not take the patch
+   */
+  async report(patch: JsonObject, signal: AbortSignal = AbortSignal.timeout(defaultTimeouts.requestMs)): Promise<void> {
+    const outcome = await this.#driver.session?.report(patch, signal);
+    if (outcome?.outcome === 'reported') return;
+    throw new BootFault('NOT_CONNECTED', 'the reported properties were not taken', {
+      where: this.registrationId ?? 'device',
+      seen: outcome?.detail ?? this.state.state,
+      expected: 'a device in state running',
+    });
+  }
+
+  #answerMethods(): void {
+    const session = this.#driver.session;
+    if (session === undefined || session === this.#answered) return;
+    this.#answered = session;
+    const names = Object.keys(this.#methods);
+    if (names.length > 0) session.onMethod?.(names, (call) => void this.#answerMethod(call));
+  }
+
+  async #answerMethod({ name, payload, respond }: MethodCall): Promise<void> {
+    try {
+      const answer = await (this.#methods[name] as MethodHandler)(payload);
+      await respond(200, answer);
+    } catch (error) {
+      await respond(500, { error: error instanceof Error ? error.message : String(error) });
     }
   }
 

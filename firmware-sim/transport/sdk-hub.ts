@@ -3,7 +3,7 @@ import type { Clock } from '@zerotouch/foundation/clock';
 import common, { type AuthenticationProvider, type TransportConfig } from 'azure-iot-common';
 import device from 'azure-iot-device';
 import type { Assignment } from '../boot/kept.js';
-import type { Failure, HubPort, HubSession } from '../boot/ports.js';
+import type { Failure, HubPort, HubSession, MethodCall } from '../boot/ports.js';
 import type { Identity } from '../identity/identity.js';
 import { hubAddress, sdkHost } from './address.js';
 import { dial } from './dial.js';
@@ -154,6 +154,19 @@ export class SdkSession implements HubSession {
 
   onLost(listener: (failure: Failure) => void): void {
     this.#life.onLost(listener);
+  }
+
+  onMethod(names: readonly string[], listener: (call: MethodCall) => void): void {
+    for (const name of names) {
+      this.#client.onDeviceMethod(name, ({ payload }, response) =>
+        listener({
+          name,
+          payload: payload ?? undefined,
+          // A session that is gone cannot answer: whoever called is told so by the hub.
+          respond: (status, answer) => new Promise((resolve) => response.send(status, answer, () => resolve())),
+        }),
+      );
+    }
   }
 
   close(): Promise<void> {
