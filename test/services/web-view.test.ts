@@ -1,9 +1,11 @@
 import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import type { Cloud } from '@zerotouch/cloud-sim/cloud';
 import t from 'tap';
 import { cloudFor, derived, key, keyGroup } from '../cloud-sim/clouds.js';
 import { register, signIn } from '../cloud-sim/official-clients.js';
-import { barriers, browserFor, lookAt } from './browser.js';
+import { barriers, browserFor, goTo, lookAt } from './browser.js';
 
 const GROUP_KEY = key('line 7');
 const MANY = 100_000;
@@ -50,12 +52,9 @@ t.test('by keyboard alone: a device is found, its twin edited, a method called, 
   const tabTo = async (name: string): Promise<void> => {
     for (let steps = 0; steps < 60; steps++) {
       await keyboard.press('Tab');
-      const focused = await page.evaluate(() => {
-        const { activeElement: element } = document;
-        const label =
-          element instanceof HTMLInputElement || element instanceof HTMLTextAreaElement ? element.labels?.[0]?.textContent : undefined;
-        return element?.getAttribute('aria-label') ?? label ?? element?.textContent ?? '';
-      });
+      const focused = await page.evaluate<string>(
+        `(({ labels, ariaLabel, textContent }) => ariaLabel ?? labels?.[0]?.textContent ?? textContent ?? '')(document.activeElement)`,
+      );
       if (focused.trim().startsWith(name)) return;
     }
     throw new Error(`Tab does not lead to ${name}`);
@@ -93,10 +92,8 @@ t.test('what is typed is not lost to what others do, and does not undo it', asyn
   const cloud = await cloudFor(t);
   const { hub } = await line(cloud);
   const { page } = await lookAt(t, await browserFor(t), cloud);
-  await page.evaluate(() => {
-    location.hash = '#/device?id=pump-1';
-  });
-  const field = page.getByLabel('Desired properties');
+  await goTo(page, '#/device?id=pump-1');
+  const field = page.getByRole('textbox', { name: /^Desired properties/ });
   await field.fill('{ "interval": ');
   await page.getByRole('button', { name: 'Save desired properties' }).click();
   await page.getByText('This is no JSON').waitFor();
@@ -147,10 +144,8 @@ t.test('wide and narrow, light and dark, nothing stands in anybody’s way', asy
       { width: 360, height: 740 },
     ]) {
       const { page } = await lookAt(t, browser, cloud, { colorScheme, viewport });
-      const isDark = await page.evaluate(() => {
-        const [red = 255] = getComputedStyle(document.documentElement).backgroundColor.match(/\d+/g)?.map(Number) ?? [];
-        return red < 128;
-      });
+      const back = await page.evaluate<string>('getComputedStyle(document.documentElement).backgroundColor');
+      const isDark = Number(/\d+/.exec(back)?.[0]) < 128;
       t.equal(isDark, colorScheme === 'dark', `${colorScheme} as the system has it`);
       for (const [place, title] of [
         ['#/', 'Overview'],
@@ -161,12 +156,10 @@ t.test('wide and narrow, light and dark, nothing stands in anybody’s way', asy
         ['#/enrolments', 'Enrolments'],
         ['#/failures', 'Failures'],
       ] as const) {
-        await page.evaluate((hash) => {
-          location.hash = hash;
-        }, place);
+        await goTo(page, place);
         await page.getByRole('heading', { level: 1, name: title }).waitFor();
         t.strictSame(await barriers(page), [], `${place}, ${colorScheme}, ${viewport.width} wide`);
-        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+        const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - document.documentElement.clientWidth');
         t.equal(overflow, 0, `${place} fits ${viewport.width}`);
       }
     }
@@ -174,7 +167,7 @@ t.test('wide and narrow, light and dark, nothing stands in anybody’s way', asy
   const { page } = await lookAt(t, browser, cloud, { colorScheme: 'light' });
   await page.getByRole('button', { name: /^Theme: auto/ }).click();
   await page.getByRole('button', { name: /^Theme: light/ }).click();
-  t.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'dark');
+  t.equal(await page.evaluate('document.documentElement.dataset.theme'), 'dark');
   await page.reload();
   await page.getByRole('button', { name: /^Theme: dark/ }).waitFor();
 });
@@ -191,16 +184,18 @@ t.test('the token leaves the address, and without it nothing is shown', async (t
   await stranger.goto(`http://127.0.0.1:${view.port}/`);
   await stranger.getByRole('heading', { name: 'This page has no token' }).waitFor();
   t.notMatch(await stranger.content(), /pump-|hub-weu/);
-  // A page of another origin, as anybody's web page would: a port beside ours, which is the same site.
-  const { view: other } = await lookAt(t, browser, cloud);
-  const reached = await page
-    .evaluate(
-      async ([url, token]) => {
-        const answer = await fetch(url as string, { headers: { authorization: `Bearer ${token}` } }).catch(() => undefined);
-        return answer?.status;
-      },
-      [`http://localhost:${other.port}/api/overview`, new URL(other.url).hash.replace('#token=', '')],
-    )
-    .catch(() => undefined);
-  t.equal(reached, undefined, 'the browser itself keeps pages apart');
+  // Somebody's page beside ours: another port of this address is the same site, and shares its cookies.
+  const server = createServer((_, response) => response.setHeader('content-type', 'text/html').end('<!doctype html><title>x</title>'));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  await stranger.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+  const token = new URL(view.url).hash.replace('#token=', '');
+  const reach = (options: object): Promise<unknown> =>
+    stranger.evaluate(
+      `fetch('http://127.0.0.1:${view.port}/api/overview', ${JSON.stringify(options)}).then(({ type, status }) => ({ type, status }), () => 'kept apart')`,
+    );
+  t.equal(await reach({ headers: { authorization: `Bearer ${token}` } }), 'kept apart', 'even with the token');
+  t.equal(await reach({}), 'kept apart');
+  t.equal(await reach({ mode: 'no-cors', credentials: 'include' }), 'kept apart');
 });
