@@ -3,8 +3,10 @@ import type { Bench, BenchResult } from './measure.js';
 
 /** `npm run bench -- NAME [--json]`: a name a file; each is loaded only when it is asked for. */
 const benches: Record<string, () => Promise<Bench>> = {
+  boot: async () => (await import('./boot.js')).benchBoot,
   burn: async () => (await import('./burn.js')).benchBurn,
   connect: async () => (await import('./connect.js')).benchConnect,
+  memory: async () => (await import('./boot.js')).benchMemory,
 };
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean', default: false } } });

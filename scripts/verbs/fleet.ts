@@ -14,11 +14,12 @@ interface FleetFlags {
   confirm?: string;
   workers?: number;
   runtime: 'node' | 'bun';
+  report?: string;
 }
 
 /** `zerotouch fleet SPEC`: powers a fleet on over real sockets. */
 export const addFleet: AddVerb = (program, run) => {
-  program
+  const fleetCommand = program
     .command('fleet')
     .summary('power a fleet on over real sockets')
     .description(
@@ -29,6 +30,7 @@ export const addFleet: AddVerb = (program, run) => {
     .option('--endpoint <host>', 'host of a real DPS, port 8883; needs --confirm')
     .option('--confirm <host>', 'names the endpoint again: a fleet costs money there')
     .option('--workers <n>', 'processes (default: one a core, more where descriptors ask for it)', parseWorkers)
+    .option('--report <file>', 'write what happened as one HTML page, and its JSON twin beside it')
     .addOption(new Option('--runtime <name>', 'what the processes run on').choices(['node', 'bun']).default('node'))
     .addHelpText(
       'after',
@@ -44,7 +46,33 @@ Example:
 Exits 1 when a device did not get to run, 2 when the spec, an image or the machine does not allow it, 3 when no cloud runs here.`,
     )
     .action((spec: string, flags: FleetFlags) => run((job) => fleet(spec, flags, job)));
+  fleetCommand
+    .command('compare')
+    .summary('show runs side by side')
+    .description('Show two or more reports of fleets side by side, on one page.')
+    .argument('<reports...>', 'reports that fleet --report wrote, by their page or their JSON twin')
+    .requiredOption('--out <file>', 'the HTML page to write')
+    .addHelpText('after', '\nExample:\n  $ zerotouch fleet compare monday.html tuesday.html --out both.html')
+    .action((reports: string[], { out }: { out: string }) => run((job) => compare(reports, out, job)));
 };
+
+async function compare(paths: readonly string[], out: string, job: Job): Promise<undefined> {
+  const { readReport, writeComparison } = await import('@zerotouch/fleet-sim/report/files');
+  const reports = await Promise.all(paths.map(readReport));
+  await writeComparison(out, reports);
+  const runs = reports.map(({ name, at, figures }) => ({ name, at, ...figures }));
+  job.output.result(
+    { out, runs },
+    [
+      ...runs.map(
+        ({ name, at, devices, running, bootMs, retries }) =>
+          `${name}, ${at}: ${running} of ${devices} running, ${bootMs.p50} ms median, ${retries} retries`,
+      ),
+      `written: ${out}`,
+    ].join('\n'),
+  );
+  return undefined;
+}
 
 async function fleet(path: string, flags: FleetFlags, job: Job): Promise<ExitCode> {
   const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
@@ -69,6 +97,11 @@ async function fleet(path: string, flags: FleetFlags, job: Job): Promise<ExitCod
     },
   }).finally(() => progress.stop());
   const { tally, aborted, ...figures } = result;
+  if (flags.report !== undefined) {
+    const { fleetReport } = await import('@zerotouch/fleet-sim/report/report');
+    const { writeReport } = await import('@zerotouch/fleet-sim/report/files');
+    await writeReport(flags.report, fleetReport(spec, result, Date.now() - result.seconds * 1000));
+  }
   job.output.result({ ...figures, telemetry: tally.telemetry }, words(result));
   if (aborted && job.signal.aborted) throw job.signal.reason;
   return result.failed > 0 ? EXIT.failed : EXIT.done;
