@@ -45,7 +45,7 @@ export function MethodForm({ host, deviceId, isConnected }: { host: string; devi
       <form onSubmit={call}>
         <label class="block">
           <span>Method</span>
-          <input ref={name} required maxLength={100} spellcheck={false} autocomplete="off" placeholder="reboot" />
+          <input ref={name} required maxLength={100} spellcheck={false} autocomplete="off" placeholder="restart" />
         </label>
         <label class="block">
           <span>
