@@ -60,6 +60,7 @@ export type HubRequest =
 /** Topics a device publishes to; `rid` is the client's own choice, echoed in the reply. */
 export const twinGetTopic = (rid: string): string => `$iothub/twin/GET/?$rid=${rid}`;
 export const twinPatchTopic = (rid: string): string => `$iothub/twin/PATCH/properties/reported/?$rid=${rid}`;
+export const methodResponseTopic = (status: number, rid: string): string => `$iothub/methods/res/${status}/?$rid=${rid}`;
 export const telemetryTopic = (deviceId: string): string => `devices/${deviceId}/messages/events/`;
 
 /**

@@ -1,6 +1,7 @@
 import {
   buildHubUserName,
   hubFilters,
+  methodResponseTopic,
   parseHubDelivery,
   telemetryTopic,
   twinGetTopic,
@@ -9,7 +10,7 @@ import {
 import { parseJson } from '@zerotouch/azure-wire/json';
 import type { JsonObject } from '@zerotouch/azure-wire/twin';
 import type { Clock } from '@zerotouch/foundation/clock';
-import type { Failure, HubPort, HubSession } from '../boot/ports.js';
+import type { Failure, HubPort, HubSession, MethodCall } from '../boot/ports.js';
 import { hubAddress } from './address.js';
 import { invalid } from './evidence.js';
 import { signInToHub } from './hub-sign-in.js';
@@ -18,7 +19,7 @@ import { encodeTelemetry, TELEMETRY_PROPERTIES } from './telemetry.js';
 import type { WireTransportName } from './transport-names.js';
 import { Line, type OpenLine, type WireLine } from './wire-line.js';
 
-/** A hub over the lean client. `connected` means that the twin's subscriptions stand. */
+/** A hub over the lean client. `connected` means that the subscriptions to twin and methods stand. */
 export function createWireHub({
   clock,
   transport = 'mqtt',
@@ -49,7 +50,7 @@ export function createWireHub({
       if (opened.outcome !== 'open') return opened;
       const { line } = opened;
       const session = new WireSession(line, deviceId);
-      const subscribed = await line.subscribe([hubFilters.twinResponse, hubFilters.desired], signal);
+      const subscribed = await line.subscribe([hubFilters.twinResponse, hubFilters.desired, hubFilters.methods], signal);
       if (subscribed.outcome === 'subscribed') return { outcome: 'connected', session };
       await line.cut();
       return subscribed;
@@ -62,6 +63,7 @@ class WireSession implements HubSession {
   readonly #deviceId: string;
   readonly #replies = new Map<string, (status: number, body: unknown) => void>();
   readonly #desired: ((patch: JsonObject & { $version: number }) => void)[] = [];
+  #methods: { readonly names: readonly string[]; readonly listener: (call: MethodCall) => void } | undefined;
   #count = 0;
 
   constructor(line: WireLine, deviceId: string) {
@@ -93,6 +95,10 @@ class WireSession implements HubSession {
     this.#desired.push(listener);
   }
 
+  onMethod(names: readonly string[], listener: (call: MethodCall) => void): void {
+    this.#methods = { names, listener };
+  }
+
   onLost(listener: (failure: Failure) => void): void {
     this.#line.life.onLost(listener);
   }
@@ -117,11 +123,19 @@ class WireSession implements HubSession {
 
   #hear(topic: string, body: unknown): void {
     const delivery = parseHubDelivery(topic);
+    if (delivery?.kind === 'method') this.#called(delivery, body);
     if (delivery?.kind === 'twin-response') this.#replies.get(delivery.rid)?.(delivery.status, body);
     if (delivery?.kind !== 'desired') return;
     const patch = readDesired(body, delivery.version);
     // A change that is skipped would leave the device on an old configuration: a new session pulls the whole twin.
     if (patch === undefined) this.#line.life.lose(invalid('the hub sent a change of the desired properties that is no JSON object'));
     else for (const listener of this.#desired) listener(patch);
+  }
+
+  #called({ name, rid }: { name: string; rid: string }, payload: unknown): void {
+    const respond = (status: number, answer: JsonObject): Promise<void> =>
+      new Promise((resolve) => this.#line.publish(methodResponseTopic(status, rid), JSON.stringify(answer), () => resolve()));
+    if (this.#methods?.names.includes(name) === true) this.#methods.listener({ name, payload, respond });
+    else void respond(404, { error: `there is no method ${name}` });
   }
 }

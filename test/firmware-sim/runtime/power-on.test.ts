@@ -67,14 +67,23 @@ for (const [index, client] of clientNames.entries()) {
         t.strictSame(registered, [id]);
       });
 
+      t.test('does what a direct method tells it: registers again', async (t) => {
+        const again = once(device, 'running');
+        t.match(await hub.invokeMethod(id, { name: 'reprovision' }), { status: 202, payload: { accepted: 'reprovision' } });
+        await again;
+        t.strictSame(registered, [id, id]);
+        t.strictSame(device.counters, { boots: 1, registrations: 2 });
+        t.match(await hub.invokeMethod(id, { name: 'change-owner', payload: { idScope: 'no scope' } }), { status: 400 });
+      });
+
       t.test('booted again, it goes to its hub at once, whichever client it has', async (t) => {
         await device.stop();
         t.equal(device.state.state, 'off');
         const other = clientNames[(index + 1) % clientNames.length] ?? client;
         const second = await powerOn({ flash: image(id), client: other, ...options });
-        t.strictSame(second.counters, { boots: 2, registrations: 1 });
+        t.strictSame(second.counters, { boots: 2, registrations: 2 });
         t.equal(second.config?.values.interval, 3);
-        t.strictSame(registered, [id], 'DPS was not asked');
+        t.strictSame(registered, [id, id], 'DPS was not asked');
         await second.stop();
       });
     });
