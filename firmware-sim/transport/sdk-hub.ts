@@ -152,16 +152,6 @@ export class SdkSession implements HubSession {
     this.#line.transport.on('twinDesiredPropertiesUpdate', listener);
   }
 
-  onMethod(names: readonly string[], listener: (call: MethodCall) => void): void {
-    for (const name of names) {
-      this.#client.onDeviceMethod(name, (request, response) => {
-        const respond = (status: number, payload: JsonObject): Promise<void> =>
-          new Promise((resolve) => response.send(status, payload, () => resolve()));
-        listener({ name, payload: request.payload, respond });
-      });
-    }
-  }
-
   onLost(listener: (failure: Failure) => void): void {
     this.#life.onLost(listener);
   }
