@@ -1,0 +1,108 @@
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
+import { type Cloud, flaky, startCloud } from '@zerotouch/cloud-sim/cloud';
+import { parseFleetSpec, runFleet } from '@zerotouch/fleet-sim/fleet';
+import { readReport, writeComparison, writeReport } from '@zerotouch/fleet-sim/report/files';
+import { fleetReport } from '@zerotouch/fleet-sim/report/report';
+import { systemClock } from '@zerotouch/foundation/clock';
+import { systemEntropy } from '@zerotouch/foundation/entropy';
+import { burnBatch } from '@zerotouch/manufacturing/batch';
+import { parseSpec } from '@zerotouch/manufacturing/spec';
+import t from 'tap';
+
+const folder = t.testdir();
+const batch = join(folder, 'batch');
+const group = (id: string, attestation: string, start: number): string =>
+  `  - { enrolmentGroup: ${id}, attestation: ${attestation}, registrationId: "pump-{serial}", seral: { start: ${start}, count: 8 } }\n`.replace(
+    'seral',
+    'serial',
+  );
+
+t.before(async () => {
+  const spec = parseSpec(`version: 1\nbatch: fleet\ngroups:\n${group('x', 'x509', 1)}${group('k', 'symmetric-key', 9)}`, 'batch.yaml');
+  await burnBatch(spec, { out: batch, clock: systemClock, entropy: systemEntropy });
+});
+
+async function cloudFor(): Promise<Cloud> {
+  const cloud = await startCloud({ retryAfterSeconds: 0 });
+  await cloud.import(JSON.parse(readFileSync(join(batch, 'enrolments.json'), 'utf8')) as EnrolmentFile);
+  return cloud;
+}
+
+const endpointOf = ({ dps: { mqttPort: port }, ca }: Cloud) => ({
+  dpsHost: 'localhost',
+  dpsPort: port,
+  gateway: { host: 'localhost', port },
+  ca,
+});
+
+const fleet = (text: string) => parseFleetSpec(`version: 1\n${text}`, join(folder, 'fleet.yaml'));
+
+t.test('every device of a fleet runs at its hub with its own identity, through any client, and says what it cost', async (t) => {
+  await using cloud = await cloudFor();
+  const connected = new Set<string>();
+  cloud.events.on('connected', ({ deviceId }) => connected.add(deviceId));
+  const spec = fleet(
+    'images: batch\nclients: [{ client: lean, share: 6 }, { client: wire, share: 1 }, { client: sdk, share: 1 }]\nafterwards: { stayForSeconds: 1, telemetryEverySeconds: 0.2 }',
+  );
+  const result = await runFleet(spec, { endpoint: endpointOf(cloud), workers: 2 });
+  t.match(result, { devices: 16, running: 16, failed: 0, retries: 0, throttled: 0, processes: 2, aborted: false });
+  t.equal(connected.size, 16);
+  t.equal(
+    Object.values(result.hubs).reduce((sum, count) => sum + count, 0),
+    16,
+  );
+  t.ok((result.bootMs.p99 ?? 0) > 0 && (result.cpuMsPerBoot ?? 0) > 0);
+  t.ok(result.tally.telemetry > 0);
+
+  const page = join(folder, 'run.html');
+  await writeReport(page, fleetReport(spec, result, 0));
+  const report = await readReport(page);
+  t.equal(report.seconds.at(-1)?.online, 16);
+  t.equal(
+    Object.values(report.bootMs).reduce((sum, { count }) => sum + count, 0),
+    16,
+  );
+  t.match(readFileSync(page, 'utf8'), /Devices online/);
+  await writeComparison(join(folder, 'both.html'), [report, report]);
+  t.match(readFileSync(join(folder, 'both.html'), 'utf8'), /Fleets compared/);
+});
+
+t.test('a cloud that drops and errs is survived by retries', async (t) => {
+  await using cloud = await cloudFor();
+  cloud.use(flaky({ share: 0.3 }));
+  const result = await runFleet(fleet('images: batch\npowerOn: { profile: at-once }'), { endpoint: endpointOf(cloud), workers: 1 });
+  t.match(result, { running: 16, failed: 0 });
+  t.ok(result.retries > 0);
+  t.not(Object.keys(result.tally.reasons).length, 0);
+});
+
+t.test('what makes a fleet impossible is said before a device is powered on', async (t) => {
+  const endpoint = { dpsHost: 'localhost', dpsPort: 1 };
+  await t.rejects(runFleet(fleet('images: nowhere'), { endpoint }), { code: 'IMAGES_MISSING' });
+  await t.rejects(runFleet(fleet('images: batch\ndevices: 17'), { endpoint }), { code: 'IMAGES_MISSING', message: /16.*17/ });
+  const [first = ''] = readdirSync(join(batch, 'images')).filter((name) => name.endsWith('.bin'));
+  mkdirSync(join(folder, 'twins'));
+  for (const name of ['a.bin', 'b.bin']) copyFileSync(join(batch, 'images', first), join(folder, 'twins', name));
+  await t.rejects(runFleet(fleet('images: twins'), { endpoint, workers: 2 }), { code: 'IMAGE_TWICE', message: /pump-0*1/ });
+  writeFileSync(join(folder, 'twins', 'c.bin'), 'no image');
+  await t.rejects(runFleet(fleet('images: twins'), { endpoint, workers: 1 }), { code: 'IMAGE_UNUSABLE', message: /c\.bin/ });
+});
+
+t.test('a fleet that is ended early leaves nothing connected', async (t) => {
+  await using cloud = await cloudFor();
+  const ended = new AbortController();
+  let online = 0;
+  cloud.events.on('connected', () => {
+    online += 1;
+    if (online === 16) ended.abort();
+  });
+  cloud.events.on('disconnected', () => {
+    online -= 1;
+  });
+  const spec = fleet('images: batch\nafterwards: { stayForSeconds: 600 }');
+  const result = await runFleet(spec, { endpoint: endpointOf(cloud), workers: 1, signal: ended.signal });
+  t.equal(result.aborted, true);
+  t.equal(online, 0);
+});
