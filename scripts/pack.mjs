@@ -26,7 +26,7 @@ const packages = [
     description: project.description,
     readme: 'README.md',
     command: 'scripts/build/zerotouch',
-    workers: ['manufacturing/build/burn-worker', 'cloud-sim/build/doors/fronts/tls-front'],
+    workers: ['manufacturing/build/burn-worker', 'cloud-sim/build/doors/fronts/tls-front', 'fleet-sim/build/shard-process'],
     pages: { 'web-view/build/page': 'web-view' },
     doors: {
       './cloud': 'cloud-sim/build/cloud',

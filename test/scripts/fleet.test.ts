@@ -1,0 +1,31 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { run } from './support/command.js';
+
+const folder = t.testdir({ 'fleet.yaml': 'version: 1\nimages: batch\n', 'wrong.yaml': 'version: 1\nimages: batch\nspeed: 3\n' });
+
+t.test('a fleet that cannot be powered on says why in one line, and how it ended', async (t) => {
+  const cases = [
+    { args: ['nowhere.yaml'], code: 2, says: /nowhere\.yaml: the spec cannot be read/ },
+    { args: ['wrong.yaml'], code: 2, says: /wrong\.yaml.*speed/ },
+    { args: ['fleet.yaml', '--workers', '0'], code: 2, says: /processes/ },
+    { args: ['fleet.yaml'], code: 3, says: /no local cloud runs in this folder/ },
+    { args: ['fleet.yaml', '--endpoint', 'global.azure-devices-provisioning.net'], code: 2, says: /takes only a fleet with a rate/ },
+  ];
+  for (const { args, code, says } of cases) {
+    const ended = await run(folder, 'fleet', ...args);
+    t.equal(ended.code, code, args.join(' '));
+    t.match(ended.stderr, says);
+    t.equal(ended.stderr.trim().split('\n').length, 1, 'one line');
+    t.equal(ended.stdout, '');
+  }
+});
+
+t.test('a real endpoint is only met when it is named twice', async (t) => {
+  writeFileSync(join(folder, 'slow.yaml'), 'version: 1\nimages: batch\npowerOn: { profile: staggered, perSecond: 5 }\n');
+  const host = 'global.azure-devices-provisioning.net';
+  const ended = await run(folder, 'fleet', 'slow.yaml', '--endpoint', host);
+  t.equal(ended.code, 2);
+  t.match(ended.stderr, new RegExp(`expected --confirm ${host}`));
+});
