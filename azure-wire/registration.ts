@@ -21,11 +21,35 @@ export interface DeviceRegistration {
 /** Certificates that a device shall trust, as it is told them. Source: DPS device API, 2021-11-01-preview. */
 export interface TrustBundle {
   id: string;
-  /** `certificate`: PEM. `metadata`: subject, issuer, thumbprints, validity. */
-  certificates: { certificate: string; metadata: Record<string, unknown> }[];
+  /** `certificate`: PEM. */
+  certificates: { certificate: string; metadata: X509CertificateInfo }[];
   createdDateTime: string;
   lastModifiedDateTime: string;
   etag: string;
+}
+
+/** What DPS shows of a certificate. Source: DPS device API, X509CertificateInfo. */
+export interface X509CertificateInfo {
+  /** Names in one line. */
+  subjectName: string;
+  /** Upper-case hexadecimal, as all below that is hexadecimal. */
+  sha1Thumbprint: string;
+  sha256Thumbprint: string;
+  issuerName: string;
+  /** UTC, ISO 8601. */
+  notBeforeUtc: string;
+  notAfterUtc: string;
+  serialNumber: string;
+  version: number;
+}
+
+/** By which certificates a device was let in. Source: DPS device API, X509RegistrationResult. */
+export interface X509RegistrationResult {
+  enrollmentGroupId?: string;
+  /** The device's own. */
+  certificateInfo?: X509CertificateInfo;
+  /** The one that the enrolment group trusts. */
+  signingCertificateInfo?: X509CertificateInfo;
 }
 
 /** What DPS knows of a device's registration. Source: DPS device API, DeviceRegistrationResult. */
@@ -42,7 +66,7 @@ export interface RegistrationState {
   etag?: string;
   /** What custom allocation sends the device. */
   payload?: unknown;
-  x509?: { enrollmentGroupId?: string };
+  x509?: X509RegistrationResult;
   symmetricKey?: { enrollmentGroupId?: string };
   /** `authenticationKey`: the device's hub key, wrapped so that only its TPM can read it; base64. */
   tpm?: { authenticationKey?: string };

@@ -1,5 +1,6 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { timestampUtc } from '@zerotouch/azure-wire/errors';
+import type { X509CertificateInfo } from '@zerotouch/azure-wire/registration';
 import { CloudFault } from './faults.js';
 
 const MEMO_SIZE = 512;
@@ -65,8 +66,8 @@ export function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate
   return true;
 }
 
-/** What Azure shows of a certificate. Source: swagger, X509CertificateInfo. */
-export function certificateInfo(certificate: X509Certificate): Record<string, unknown> {
+/** What Azure shows of a certificate. */
+export function certificateInfo(certificate: X509Certificate): X509CertificateInfo {
   return {
     subjectName: subjectLine(certificate),
     sha1Thumbprint: certificate.fingerprint.replaceAll(':', ''),

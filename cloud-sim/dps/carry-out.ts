@@ -9,7 +9,7 @@ import type { NewDevice } from '../hub/registry.js';
 import { type DeviceAuthentication, deviceKey, type RegistrationRecord, type Store, type Tables } from '../store/store.js';
 import { etag } from '../unique.js';
 import type { Assigned, Assignment } from './assignment.js';
-import type { Source } from './claim.js';
+import type { Admitted, Source } from './claim.js';
 import type { Move, Place } from './reprovision.js';
 
 /** What carrying out works with. */
@@ -82,20 +82,22 @@ export interface Kept {
   assignment: Assignment | undefined;
   /** Base64; a TPM's wrapped hub key. */
   authenticationKey: string | undefined;
+  /** By which certificates the device was let in, if by any. */
+  x509?: Admitted['x509'] | undefined;
   /** Of a certificate that was issued; see {@link RegistrationRecord}. */
   issuedCertificateChain?: readonly string[] | undefined;
 }
 
 /** Keeps what became of a registration. */
 export function keepRegistration(
-  { registrationId, source, operationId, assignment, authenticationKey, issuedCertificateChain }: Kept,
+  { registrationId, source, operationId, assignment, authenticationKey, x509, issuedCertificateChain }: Kept,
   { store, clock, entropy }: { store: Tables; clock: Clock; entropy: Entropy },
 ): Promise<RegistrationRecord> {
   const now = timestampUtc(clock.now());
   const changed = etag(entropy);
   const group = source.kind === 'group' ? { enrollmentGroupId: source.enrolment.enrollmentGroupId } : {};
   const { type } = source.enrolment.attestation;
-  const proof = type === 'tpm' && authenticationKey !== undefined ? { authenticationKey } : group;
+  const proof = type === 'tpm' && authenticationKey !== undefined ? { authenticationKey } : { ...group, ...x509 };
   return store.registrations.update(canonicalRegistrationId(registrationId), (current) => {
     const state: RegistrationState = {
       registrationId: current?.state.registrationId ?? registrationId,

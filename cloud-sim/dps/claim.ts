@@ -1,5 +1,6 @@
 import type { EnrolmentGroup, IndividualEnrolment } from '@zerotouch/azure-wire/enrolment';
 import type { ServiceErrorEntry } from '@zerotouch/azure-wire/errors';
+import type { X509RegistrationResult } from '@zerotouch/azure-wire/registration';
 import type { Credential } from '../credentials.js';
 import type { Reason } from '../reasons.js';
 import type { CertificateRecord, DeviceAuthentication } from '../store/store.js';
@@ -35,6 +36,8 @@ export interface Admitted {
   source: Source;
   /** `tpm`: by a key that is made for it and wrapped for its TPM. */
   authentication: DeviceAuthentication | { type: 'tpm' };
+  /** By which certificates, if by any. */
+  x509?: Pick<X509RegistrationResult, 'certificateInfo' | 'signingCertificateInfo'>;
 }
 
 /** Kept out: what is answered, and why in truth. */

@@ -158,7 +158,9 @@ export class DpsSession {
       // A hub that cannot be reached would not learn of the certificate.
       const issued = asked === undefined || !assignment.reachable ? undefined : await this.#ground.issuance.issue(asked);
       const { authenticationKey } = authentication;
-      const kept = { registrationId, source, operationId: operation, assignment, authenticationKey, issuedCertificateChain: issued?.chain };
+      const { x509 } = admitted;
+      const issuedCertificateChain = issued?.chain;
+      const kept = { registrationId, source, operationId: operation, assignment, authenticationKey, x509, issuedCertificateChain };
       await carryOut(kept, issued?.authentication ?? authentication.own, this.#ground);
     }
     await this.#tell(admitted, assignment);
@@ -204,9 +206,9 @@ export class DpsSession {
     }
   }
 
-  #keep({ source }: Admitted, operation: string, assignment: Assignment | undefined): Promise<RegistrationRecord> {
+  #keep({ source, x509 }: Admitted, operation: string, assignment: Assignment | undefined): Promise<RegistrationRecord> {
     const { registrationId } = this.#claim;
-    const kept = { registrationId, source, operationId: operation, assignment, authenticationKey: undefined };
+    const kept = { registrationId, source, operationId: operation, assignment, authenticationKey: undefined, x509 };
     return keepRegistration(kept, this.#ground);
   }
 

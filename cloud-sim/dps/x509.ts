@@ -3,7 +3,7 @@ import { commonName } from '@zerotouch/azure-wire/common-name';
 import type { EnrolmentGroup, IndividualEnrolment } from '@zerotouch/azure-wire/enrolment';
 import { dpsErrors, type ServiceErrorEntry } from '@zerotouch/azure-wire/errors';
 import { canonicalRegistrationId } from '@zerotouch/azure-wire/ids';
-import { isIssuedBy, issuerLine, readCertificate, subjectLine, thumbprint, validityAt } from '../certificates.js';
+import { certificateInfo, isIssuedBy, issuerLine, readCertificate, subjectLine, thumbprint, validityAt } from '../certificates.js';
 import { dpsChoices } from '../choices.js';
 import type { PresentedCertificate } from '../credentials.js';
 import { difference, editDistance } from '../nearest.js';
@@ -56,6 +56,7 @@ function byIndividual(enrolment: IndividualEnrolment, leaf: X509Certificate): Ve
     admitted: {
       source: { kind: 'individual', enrolment },
       authentication: { type: 'selfSigned', primaryThumbprint, secondaryThumbprint },
+      x509: { certificateInfo: certificateInfo(leaf) },
     },
   };
 }
@@ -73,6 +74,7 @@ function byGroup({ leaf, sent }: PresentedCertificate, ground: Ground): Verdict 
       admitted: {
         source: { kind: 'group', enrolment },
         authentication: { type: 'selfSigned', primaryThumbprint: print, secondaryThumbprint: print },
+        x509: { certificateInfo: certificateInfo(leaf), signingCertificateInfo: certificateInfo(certificate) },
       },
     };
   }

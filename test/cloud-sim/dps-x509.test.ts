@@ -38,7 +38,15 @@ t.test('a device of a group is assigned by its leaf', async (t) => {
     const result = await register(cloud, 'dev-1', { leaf });
     t.match(result, { status: 'assigned', deviceId: 'dev-1', substatus: 'initialAssignment' });
     t.match(await cloud.hub(result.assignedHub).devices(), [{ deviceId: 'dev-1', authentication: 'selfSigned' }]);
-    t.match(await cloud.registrations(), [{ x509: { enrollmentGroupId: 'line-7' } }]);
+    t.match(await cloud.registrations(), [
+      {
+        x509: {
+          enrollmentGroupId: 'line-7',
+          certificateInfo: { subjectName: 'CN=dev-1', sha256Thumbprint: print(leaf.cert), issuerName: 'CN=Line 7', version: 3 },
+          signingCertificateInfo: { subjectName: 'CN=Line 7', sha256Thumbprint: print(line.pem), issuerName: 'CN=Root' },
+        },
+      },
+    ]);
   });
 
   await t.test('the root is in DPS: the leaf with its intermediate', async (t) => {

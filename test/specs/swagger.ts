@@ -60,6 +60,12 @@ export class Specification {
     return { case: name, flaws: [...flaws, ...missing.map((header) => `the header ${header} is missing`)] };
   }
 
+  /** What is wrong with a value of a type that the file defines. */
+  flawsOf(type: string, value: unknown): string[] {
+    const judge = this.#judge(type, { $ref: `#/definitions/${type}` });
+    return judge(value) ? [] : (judge.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
+  }
+
   #judge(name: string, schema: Schema): ValidateFunction {
     const judge = this.#judges.get(name) ?? this.#ajv.compile(jsonSchema(schema));
     this.#judges.set(name, judge);
