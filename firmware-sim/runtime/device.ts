@@ -47,7 +47,7 @@ export interface DeviceOptions {
   readonly apply?: ConfigPort['apply'];
   /**
    * Direct methods of the application, by name, besides the commands that every device obeys (`reprovision`, `restart`, `factory-reset`,
-   * `change-owner`). Only the `sdk` client hears of them.
+   * `change-owner`).
    */
   readonly methods?: Readonly<Record<string, MethodHandler>>;
   readonly clock?: Clock;

@@ -63,7 +63,7 @@ class WireSession implements HubSession {
   readonly #deviceId: string;
   readonly #replies = new Map<string, (status: number, body: unknown) => void>();
   readonly #desired: ((patch: JsonObject & { $version: number }) => void)[] = [];
-  #methods: { readonly names: readonly string[]; readonly listener: (call: MethodCall) => void } | undefined;
+  readonly #methods = new Map<string, (call: MethodCall) => void>();
   #count = 0;
 
   constructor(line: WireLine, deviceId: string) {
@@ -96,7 +96,7 @@ class WireSession implements HubSession {
   }
 
   onMethod(names: readonly string[], listener: (call: MethodCall) => void): void {
-    this.#methods = { names, listener };
+    for (const name of names) this.#methods.set(name, listener);
   }
 
   onLost(listener: (failure: Failure) => void): void {
@@ -135,7 +135,8 @@ class WireSession implements HubSession {
   #called({ name, rid }: { name: string; rid: string }, payload: unknown): void {
     const respond = (status: number, answer: JsonObject): Promise<void> =>
       new Promise((resolve) => this.#line.publish(methodResponseTopic(status, rid), JSON.stringify(answer), () => resolve()));
-    if (this.#methods?.names.includes(name) === true) this.#methods.listener({ name, payload, respond });
+    const listener = this.#methods.get(name);
+    if (listener !== undefined) listener({ name, payload, respond });
     else void respond(404, { error: `there is no method ${name}` });
   }
 }
