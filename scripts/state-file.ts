@@ -1,4 +1,5 @@
 import { chmodSync, mkdirSync, renameSync, rmdirSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { CLOUD_FILE } from '@zerotouch/firmware-sim/runtime/cloud-file';
 import { ProcessLock } from '@zerotouch/foundation/process-lock';
@@ -15,7 +16,8 @@ export interface CloudState {
     serviceConnectionString: string | null;
   };
   hubs: { host: string; region: string; subscription: string; connectionString: string }[];
-  arm: { endpoint: string | null };
+  /** Azure's resource manager, and how to sign in there; the secret is one. */
+  arm: { endpoint: string; tenant: string; clientId: string; clientSecret: string };
   /** Where the web view is, with its token; only when it was asked for. */
   web?: { url: string };
   /** Absolute path of the PEM file that a client must trust. */
@@ -35,6 +37,17 @@ export function claimFolder(path: string = CLOUD_FILE): ProcessLock {
 /** Writes the state file (0600: it holds connection strings), whole or not at all, with this process's `pid` in it. */
 export function writeState(state: CloudState, path: string = CLOUD_FILE): void {
   writePrivately(path, `${JSON.stringify({ ...state, pid: process.pid }, null, 2)}\n`);
+}
+
+/** What the state file says, where the cloud that wrote it is alive. */
+export async function runningCloud(path: string = CLOUD_FILE): Promise<CloudState | undefined> {
+  try {
+    const state = JSON.parse(await readFile(path, 'utf8')) as CloudState & { pid: number };
+    process.kill(state.pid, 0);
+    return state;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Leaves no empty folder behind; one that holds something stays. */

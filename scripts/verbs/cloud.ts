@@ -10,10 +10,11 @@ import { inFile } from '@zerotouch/foundation/command/failure';
 import { aborted } from '@zerotouch/foundation/command/interruption';
 import { Fault } from '@zerotouch/foundation/fault';
 import { Option } from 'commander';
+import { azCommands, azFolder } from '../az-commands.js';
 import { tellEvents } from '../cloud-events.js';
 import type { AddVerb, Job } from '../job.js';
 import { parsePort, parseProcesses } from '../options.js';
-import { type CloudState, claimFolder, removeIfEmpty, writePrivately, writeState } from '../state-file.js';
+import { type CloudState, claimFolder, removeIfEmpty, runningCloud, writePrivately, writeState } from '../state-file.js';
 import { webPageFolder } from '../web-page.js';
 
 interface CloudVerbOptions {
@@ -26,6 +27,7 @@ interface CloudVerbOptions {
   workers?: number;
   printHosts?: boolean;
   web?: number;
+  printAz?: boolean;
 }
 
 /** Every door listens on the loopback address; the listener's certificate carries this name beside the real ones. */
@@ -37,7 +39,7 @@ export const addCloud: AddVerb = (program, run) => {
     .command('cloud')
     .summary('run a local DPS and three IoT hubs')
     .description(
-      `Run a local Azure (DPS over MQTT, AMQP, WebSocket and HTTPS, three IoT hubs over MQTT, all TLS) until Ctrl-C. ${CLOUD_FILE} describes it to the other verbs while it runs; the first line of --json says the same. Then one line an event: who registered, who was refused, and the real reason.`,
+      `Run a local Azure (DPS over MQTT, AMQP, WebSocket and HTTPS, Azure's resource manager for az, three IoT hubs over MQTT, all TLS) until Ctrl-C. ${CLOUD_FILE} describes it to the other verbs while it runs; the first line of --json says the same. Then one line an event: who registered, who was refused, and the real reason.`,
     )
     .option(
       '--config <file>',
@@ -68,6 +70,10 @@ export const addCloud: AddVerb = (program, run) => {
         .preset('0'),
     )
     .option('--print-hosts', 'print the lines that /etc/hosts needs for clients that insist on the real names, and end')
+    .option(
+      '--print-az',
+      'print the commands that point az to the cloud that runs in this folder, and end; where none runs, run it and print them when it is ready',
+    )
     .addHelpText(
       'after',
       `
@@ -77,13 +83,23 @@ Examples:
   $ zerotouch cloud --enrollments batch --web 8080
   $ zerotouch cloud --config cloud.yaml --workers 2
   $ zerotouch cloud --print-hosts | sudo tee -a /etc/hosts
+  $ eval "$(zerotouch cloud --print-az)" && az iot dps list             # while it runs; the commands hold its secret
 
 Exits 130 on Ctrl-C, 0 when it is ended by SIGTERM.`,
     )
-    .action((options: CloudVerbOptions) => run((job) => (options.printHosts === true ? printHosts(options, job) : runCloud(options, job))));
+    .action((options: CloudVerbOptions) =>
+      run(async (job) => {
+        if (options.printHosts === true) return printHosts(options, job);
+        if (options.printAz === true && (await printAz(job))) return undefined;
+        return runCloud(options, job);
+      }),
+    );
 };
 
-async function runCloud({ config, enrollments, printHosts: _, web, ...given }: CloudVerbOptions, job: Job): Promise<undefined> {
+async function runCloud(
+  { config, enrollments, printHosts: _, printAz: tellAz, web, ...given }: CloudVerbOptions,
+  job: Job,
+): Promise<undefined> {
   const options = config === undefined ? {} : await (await import('../cloud-config.js')).readCloudConfig(config);
   const batches = await Promise.all(enrollments.map(readEnrolments));
   const claim = claimFolder();
@@ -91,6 +107,7 @@ async function runCloud({ config, enrollments, printHosts: _, web, ...given }: C
   // On exit, so that they are gone whatever ends the process.
   process.once('exit', () => {
     for (const file of [CLOUD_FILE, caFile]) rmSync(file, { force: true });
+    rmSync(azFolder(caFile), { recursive: true, force: true });
     claim[Symbol.dispose]();
     removeIfEmpty(dirname(CLOUD_FILE));
   });
@@ -106,6 +123,10 @@ async function runCloud({ config, enrollments, printHosts: _, web, ...given }: C
   writeState(state);
 
   job.output.event({ ...state }, readyWords(state));
+  if (tellAz === true) {
+    const commands = azCommands(state);
+    job.output.event({ event: 'az', commands }, commands.join('\n'));
+  }
   for (const { where, summary } of imports) {
     const { created, updated, unchanged, certificates } = summary;
     job.output.event(
@@ -127,6 +148,15 @@ async function runCloud({ config, enrollments, printHosts: _, web, ...given }: C
 async function openWeb(cloud: Cloud, port: number): Promise<WebView> {
   const { openWebView } = await import('@zerotouch/cloud-sim/web/web');
   return openWebView({ cloud, port, page: webPageFolder() });
+}
+
+/** Tells the commands for `az` and ends, where a cloud runs in this folder. @returns whether one does */
+async function printAz({ output }: Job): Promise<boolean> {
+  const state = await runningCloud();
+  if (state === undefined) return false;
+  const commands = azCommands(state);
+  output.result({ commands }, commands.join('\n'));
+  return true;
 }
 
 async function printHosts({ config }: CloudVerbOptions, job: Job): Promise<undefined> {
@@ -163,7 +193,7 @@ function stateOf(cloud: Cloud, ca: string): CloudState {
     // Where it is reached, not its own name: a client that knows nothing of us needs no line in /etc/hosts for this one.
     dps: { ...dps, host: LOCAL_HOST },
     hubs: cloud.hubs.map(({ host, region, subscription, connectionString }) => ({ host, region, subscription, connectionString })),
-    arm: { endpoint: null },
+    arm: cloud.arm,
     ca,
   };
 }

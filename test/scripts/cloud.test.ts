@@ -46,8 +46,17 @@ t.test('a cloud from ready to Ctrl-C', async (t) => {
         subscription: String,
         connectionString: /^HostName=.*;SharedAccessKeyName=.*;SharedAccessKey=/,
       })),
-      arm: { endpoint: null },
+      arm: { endpoint: /^https:\/\/localhost:\d+$/, tenant: String, clientId: String, clientSecret: String },
     });
+  });
+
+  t.test('the commands that point az here', async (t) => {
+    const { code, stdout } = await run(dir, 'cloud', '--print-az', '--json');
+    t.equal(code, 0);
+    const { commands } = lastLine({ code, stdout, stderr: '' }) as { commands: string[] };
+    t.match(commands.join('\n'), /az cloud register --name zerotouch --endpoint-resource-manager https:\/\/localhost:\d+ /);
+    t.match(commands.at(-1), /^az login --service-principal --username \S+ --password \S+ --tenant \S+/);
+    t.match((await run(dir, 'cloud', '--print-az')).stdout.trim().split('\n'), commands);
   });
 
   t.test('the state file says the same, for its owner only', async (t) => {
