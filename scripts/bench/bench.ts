@@ -7,6 +7,7 @@ const benches: Record<string, () => Promise<Bench>> = {
   burn: async () => (await import('./burn.js')).benchBurn,
   connect: async () => (await import('./connect.js')).benchConnect,
   memory: async () => (await import('./boot.js')).benchMemory,
+  hub: async () => (await import('./hub.js')).benchHub,
 };
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean', default: false } } });
