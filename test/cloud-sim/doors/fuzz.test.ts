@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { generate, type Packet } from 'mqtt-packet';
 import t from 'tap';
 import { cloudFor, derived, key, keyGroup } from '../clouds.js';
-import { register } from '../official-clients.js';
+import { register, signIn } from '../official-clients.js';
 import { Wire } from '../wire.js';
 
 /** Cases a door; ZT_FUZZ_CASES asks for more, ZT_FUZZ_SEED for others. */
@@ -79,6 +79,39 @@ for (const door of ['mqtt', 'amqp', 'https'] as const) {
     const { deviceId } = await register(cloud, 'witness', { key: derived(groupKey, 'witness') });
     t.equal(deviceId, 'witness', 'who is enrolled still registers');
     witness.end();
+  });
+}
+
+for (const door of ['mqtt', 'amqp', 'https'] as const) {
+  t.test(`hostile devices and services at the ${door} door of a hub harm nobody`, { timeout: CASES * 1000 }, async (t) => {
+    const cloud = await cloudFor(t, { connectTimeoutSeconds: 0.5 });
+    const hub = cloud.hub(cloud.hubs[0]?.host ?? '');
+    await hub.createDevice({ deviceId: 'victim' });
+    const { authentication } = await hub.createDevice({ deviceId: 'witness' });
+    const proof = { key: 'primaryKey' in authentication ? authentication.primaryKey : '' };
+    await hub.updateDesired('victim', { kept: true });
+    await hub.sendMessage('victim', { body: 'kept' });
+    const witness = await signIn(cloud, hub.host, 'witness', proof);
+    t.teardown(() => witness.close());
+    const twin = JSON.stringify(await hub.twin('victim'));
+    const pieces = hubDialogue(door, hub.host, 'victim');
+    const before = process.memoryUsage().heapUsed;
+
+    await fc.assert(
+      fc.asyncProperty(fc.array(hostile, { minLength: AT_ONCE, maxLength: AT_ONCE }), async (cases) => {
+        await Promise.all(cases.map((one) => attack(portOf(cloud, door), cloud.ca, one, pieces)));
+        await witness.getTwin();
+        return JSON.stringify(await hub.twin('victim')) === twin;
+      }),
+      { seed: SEED, numRuns: Math.ceil(CASES / AT_ONCE), endOnFailure: true },
+    );
+
+    t.ok(process.memoryUsage().heapUsed - before < HEAP_BYTES, 'the heap stays bounded');
+    t.strictSame(
+      await hub.query("SELECT cloudToDeviceMessageCount AS n, connectionState AS state FROM devices WHERE deviceId = 'victim'"),
+      [{ n: 1, state: 'Disconnected' }],
+      'nobody got the message',
+    );
   });
 }
 
@@ -212,6 +245,103 @@ function dialogue(door: Door, cloud: Cloud, id: string): Buffer[] {
       frame(0, body),
     ),
   ];
+}
+
+/** What a client with a wrong key says to a hub, as a device and as a service, packet by packet. */
+function hubDialogue(door: Door, host: string, id: string): Buffer[] {
+  const secret = Buffer.alloc(32, 9);
+  const sas = buildSas({ resource: `${host}/devices/${id}`, key: secret, expiry: 4_000_000_000 });
+  if (door === 'mqtt') {
+    const packets: Packet[] = [
+      {
+        cmd: 'connect',
+        protocolId: 'MQTT',
+        protocolVersion: 4,
+        clientId: id,
+        clean: false,
+        keepalive: 60,
+        username: `${host}/${id}/?api-version=2021-04-12`,
+        password: Buffer.from(sas),
+      },
+      { cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: `devices/${id}/messages/devicebound/#`, qos: 1 }] },
+      { cmd: 'subscribe', messageId: 2, subscriptions: [{ topic: '$iothub/methods/POST/#', qos: 0 }] },
+      {
+        cmd: 'publish',
+        messageId: 3,
+        topic: '$iothub/twin/PATCH/properties/reported/?$rid=1',
+        payload: '{"a":1}',
+        qos: 1,
+        dup: false,
+        retain: false,
+      },
+      { cmd: 'publish', messageId: 4, topic: `devices/${id}/messages/events/a=b`, payload: 'x', qos: 1, dup: false, retain: true },
+      { cmd: 'publish', topic: '$iothub/methods/res/200/?$rid=1', payload: '{}', qos: 0, dup: false, retain: false },
+      { cmd: 'puback', messageId: 1 },
+      { cmd: 'disconnect' },
+    ];
+    return packets.map((packet) => generate(packet));
+  }
+  if (door === 'https') {
+    const owner = buildSas({ resource: host, key: secret, expiry: 4_000_000_000, keyName: 'iothubowner' });
+    const ask = (method: string, path: string, token: string, body = '') =>
+      `${method} ${path}${path.includes('?') ? '&' : '?'}api-version=2021-04-12 HTTP/1.1\r\nhost: ${host}\r\nauthorization: ${token}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+    return [
+      ask('POST', `/devices/${id}/messages/events`, sas, 'x'),
+      ask('GET', `/devices/${id}/messages/devicebound`, sas),
+      ask('PATCH', `/twins/${id}`, owner, '{"tags":{"a":1}}'),
+      ask('DELETE', `/devices/${id}`, owner),
+      ask('POST', '/devices/query', owner, '{"query":"SELECT * FROM devices WHERE tags.a = 1"}'),
+      ask('POST', `/twins/${id}/methods`, owner, '{"methodName":"x"}'),
+      ask('GET', '/zerotouch/events?from=earliest', owner),
+    ].map((text) => Buffer.from(text));
+  }
+  const word = (value: string): Buffer => text(value);
+  const small = (number: number): Buffer => Buffer.from([0x52, number]);
+  const attach = (name: string, handle: number, receiver: boolean, address: string): Buffer =>
+    list(
+      0x12,
+      word(name),
+      small(handle),
+      Buffer.from([receiver ? 0x41 : 0x42]),
+      NULL,
+      NULL,
+      list(0x28, word(receiver ? address : 'x')),
+      list(0x29, word(receiver ? 'x' : address)),
+      NULL,
+      NULL,
+      ...(receiver ? [] : [Buffer.from([0x43])]),
+    );
+  const token = Buffer.concat([Buffer.from([0x00, 0x53, 0x77, 0xb1]), sized(sas)]);
+  const transfer = (handle: number, delivery: number, message: Buffer): Buffer =>
+    Buffer.concat([
+      list(0x14, small(handle), small(delivery), Buffer.from([0xa0, 1, delivery]), Buffer.from([0x43]), Buffer.from([0x42])),
+      message,
+    ]);
+  const body = Buffer.from([0x00, 0x53, 0x75, 0xa0, 2, 0x7b, 0x7d]);
+  return [
+    Buffer.from('414d515000010000', 'hex'),
+    ...[
+      list(0x10, word('fuzz'), word(host)),
+      list(0x11, NULL, Buffer.from([0x43]), Buffer.from([0x52, 0xff]), Buffer.from([0x52, 0xff])),
+      attach('a', 0, false, '$cbs'),
+      attach('b', 1, true, '$cbs'),
+      list(0x13, ...[0, 255, 0, 255, 1, 0, 100].map(small)),
+      transfer(0, 0, token),
+      attach('c', 2, false, `/devices/${id}/messages/events`),
+      attach('d', 3, true, `/devices/${id}/messages/devicebound`),
+      attach('e', 4, false, `/devices/${id}/twin`),
+      attach('f', 5, false, '/messages/devicebound'),
+      transfer(2, 1, body),
+      transfer(4, 2, body),
+      list(0x18),
+    ].map((frameBody) => frame(0, frameBody)),
+  ];
+}
+
+function sized(value: string): Buffer {
+  const size = Buffer.alloc(4);
+  size.writeUInt32BE(value.length);
+  return Buffer.concat([size, Buffer.from(value)]);
 }
 
 const NULL = Buffer.from([0x40]);
