@@ -17,6 +17,7 @@ install_packages() {
   command -v tpm2_createek >/dev/null || missing+=(tpm2-tools)
   command -v softhsm2-util >/dev/null || missing+=(softhsm2)
   command -v openssl >/dev/null || missing+=(openssl)
+  command -v az >/dev/null || missing+=(azure-cli)
   command -v chromium >/dev/null || missing+=(chromium)
   [ ${#missing[@]} -eq 0 ] && return
   local as_root=()
