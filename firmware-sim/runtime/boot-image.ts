@@ -21,6 +21,8 @@ export interface BootOptions {
   readonly timeout?: number;
   readonly client: ClientName;
   readonly transport: TransportName;
+  /** Time servers, where the machine was never told the time. */
+  readonly timeServer?: string[];
   /** How the device's TPM is reached. */
   readonly tpm?: string;
   /** An HTTP proxy, or `env:NAME` for one whose URL holds a password. */
@@ -55,6 +57,7 @@ export function addBootOptions(command: Command, name: string): Command {
     )
     .option('--cloud <file>', `the file of a local cloud (default: ${CLOUD_FILE}, for images of the local ID scope)`)
     .option('--endpoint <host>', "host of DPS, with :PORT if it is not the transport's own (default: the one that was burnt)")
+    .option('--time-server <host...>', 'ask these (SNTP) when the machine was never told the time')
     .option('--tpm <name>', "the device's TPM, for an image without a secret: /dev/tpmrm0, or swtpm:host=H,port=P")
     .option('--proxy <url>', 'an HTTP proxy to go through: http://host:port, or env:NAME for one with a password')
     .addHelpText(
@@ -87,6 +90,7 @@ export async function bootImage(path: string, options: BootOptions, output: Outp
       flash: path,
       client: options.client,
       transport: options.transport,
+      ...(options.timeServer === undefined ? {} : { timeServers: options.timeServer }),
       ...(options.tpm === undefined ? {} : { tpm: options.tpm }),
       endpoint,
       signal: limit.signal,

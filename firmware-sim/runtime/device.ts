@@ -7,6 +7,7 @@ import { type Clock, systemClock } from '@zerotouch/foundation/clock';
 import { inFileSync } from '@zerotouch/foundation/command/failure';
 import { type Entropy, systemEntropy } from '@zerotouch/foundation/entropy';
 import { ProcessLock } from '@zerotouch/foundation/process-lock';
+import type { Client } from 'azure-iot-device';
 import { Driver } from '../boot/driver.js';
 import { type DriverPorts, defaultTimeouts, type Timeouts } from '../boot/driver-ports.js';
 import type { AppliedConfig, Counters } from '../boot/kept.js';
@@ -19,9 +20,9 @@ import { type Identity, type IdentityTpm, readIdentity } from '../identity/ident
 import { Tpm } from '../identity/tpm/tpm.js';
 import type { ClientName } from '../transport/client-names.js';
 import { clientPorts } from '../transport/clients.js';
-import { isTimeKnown } from '../transport/time-known.js';
 import type { TransportName } from '../transport/transport-names.js';
 import { BootFault } from './faults.js';
+import { SettableClock, timePort } from './time-server.js';
 
 /** Answers a direct method: with the payload of the answer, status 200; what it throws is told with status 500. */
 export type MethodHandler = (payload: unknown) => JsonObject | Promise<JsonObject>;
@@ -51,6 +52,8 @@ export interface DeviceOptions {
    */
   readonly methods?: Readonly<Record<string, MethodHandler>>;
   readonly clock?: Clock;
+  /** Time servers (SNTP), `host` or `host:port`: asked in their order when the machine was never told the time. Default: none. */
+  readonly timeServers?: readonly string[];
   readonly entropy?: Entropy;
   readonly policy?: Partial<RetryPolicy>;
   readonly timeouts?: Partial<Timeouts>;
@@ -89,13 +92,13 @@ export class Device extends EventEmitter<DeviceEvents> {
 
   constructor(options: DeviceOptions) {
     super();
-    const clock = options.clock ?? systemClock;
+    const clock = new SettableClock(options.clock ?? systemClock);
     this.#clock = clock;
     this.#methods = options.methods ?? {};
     const ports: DriverPorts = {
       mount: () => mountFlash(options),
       endpoint: endpointOf(options.endpoint),
-      time: { set: async () => (isTimeKnown(clock) ? 'clock-set' : 'clock-unset') },
+      time: timePort(clock, options.timeServers ?? []),
       ...clientPorts(options.client ?? 'sdk', clock, options.transport),
       config: { apply: options.apply ?? (async () => undefined) },
       clock,
@@ -144,6 +147,16 @@ export class Device extends EventEmitter<DeviceEvents> {
 
   get state(): DeviceState {
     return deviceState(this.#driver.machine);
+  }
+
+  /**
+   * The official `azure-iot-device` client of the present connection, for methods and messages of an application's own; `undefined` with the
+   * wire client, and while there is no connection. A new connection has a new client: attach handlers at each `running`.
+   */
+  get client(): Client | undefined {
+    const { session } = this.#driver;
+    const client: unknown = Reflect.get(Object(session), 'client');
+    return client as Client | undefined;
   }
 
   get registrationId(): string | undefined {
