@@ -12,7 +12,7 @@ import { DpsLinks } from './amqp/dps-links.js';
 import { amqpReceptionist } from './amqp/dps-service.js';
 import { HubLinks, isHubAddress } from './amqp/hub-links.js';
 import type { ConnectionMeans } from './amqp/links.js';
-import { makeServerAuthority, makeServerIdentity, type ServerAuthority } from './authority.js';
+import { makeServerAuthority, makeServerIdentity, type ServerAuthority, type ServerIdentity } from './authority.js';
 import { type Channel, plainChannel } from './channel.js';
 import { Fronts, type FrontView } from './fronts/fronts.js';
 import { deviceApi } from './http/device-api.js';
@@ -48,6 +48,55 @@ export async function openDoors(services: Services, settings: CloudSettings): Pr
     edges.keys(),
     await keptAuthority(store),
   );
+  const { mqtt, amqp, https, sweep } = makeServers(services, settings, identity);
+
+  const listeners: Listener[] = [];
+  let fronts: Fronts | undefined;
+  const open = async (server: Server, port: number): Promise<number> => {
+    const front = fronts?.door(server);
+    const listener = await Listener.open({ server, host: settings.host, port, edges: edges.keys(), front, log });
+    listeners.push(listener);
+    return listener.port;
+  };
+  const close = async (): Promise<void> => {
+    await Promise.all([...listeners.map((listener) => listener.close()), fronts?.close(), sweep.close()]);
+  };
+  try {
+    if (settings.workers > 0) {
+      const doors = [{ server: mqtt }, { server: amqp }, { server: https, alpn: HTTPS_ALPN }];
+      fronts = await Fronts.start({
+        workers: settings.workers,
+        doors,
+        identity,
+        handshakeTimeout: settings.connectTimeoutSeconds * 1000,
+        clock,
+        log,
+      });
+    }
+    const ports = {
+      mqttPort: await open(mqtt, settings.mqttPort),
+      amqpPort: await open(amqp, settings.amqpPort),
+      httpsPort: await open(https, settings.httpsPort),
+    };
+    return { ports, edges: edgeList(edges, listeners[0]?.edges), ca: identity.ca, fronts: () => fronts?.list() ?? [], close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The servers behind the doors, not listening yet; a connection whose TLS ends elsewhere is handed in as `secureConnection`. */
+export interface Servers {
+  mqtt: Server;
+  amqp: Server;
+  https: Server;
+  /** Their connections. */
+  sweep: Sweep;
+}
+
+/** Makes the servers of every door. */
+export function makeServers(services: Services, settings: CloudSettings, identity: ServerIdentity): Servers {
+  const { log, clock } = services;
   const connectTimeout = settings.connectTimeoutSeconds * 1000;
   const tls = { ...tlsSettings(identity, connectTimeout), pauseOnConnect: settings.workers > 0 };
   const sweep = new Sweep(clock);
@@ -63,35 +112,12 @@ export async function openDoors(services: Services, settings: CloudSettings): Pr
     ['amqpwsb10', speakAmqp],
   ]);
   https.mountUpgrade(webSocketUpgrade(subprotocols, log));
-  const mqtt = tlsServer(tls, (socket) => speakMqtt(plainChannel(socket)), log);
-  const amqp = tlsServer(tls, (socket) => speakAmqp(plainChannel(socket)), log);
-
-  const listeners: Listener[] = [];
-  let fronts: Fronts | undefined;
-  const open = async (server: Server, port: number): Promise<number> => {
-    const front = fronts?.door(server);
-    const listener = await Listener.open({ server, host: settings.host, port, edges: edges.keys(), front, log });
-    listeners.push(listener);
-    return listener.port;
+  return {
+    mqtt: tlsServer(tls, (socket) => speakMqtt(plainChannel(socket)), log),
+    amqp: tlsServer(tls, (socket) => speakAmqp(plainChannel(socket)), log),
+    https: https.server,
+    sweep,
   };
-  const close = async (): Promise<void> => {
-    await Promise.all([...listeners.map((listener) => listener.close()), fronts?.close(), sweep.close()]);
-  };
-  try {
-    if (settings.workers > 0) {
-      const doors = [{ server: mqtt }, { server: amqp }, { server: https.server, alpn: HTTPS_ALPN }];
-      fronts = await Fronts.start({ workers: settings.workers, doors, identity, handshakeTimeout: connectTimeout, clock, log });
-    }
-    const ports = {
-      mqttPort: await open(mqtt, settings.mqttPort),
-      amqpPort: await open(amqp, settings.amqpPort),
-      httpsPort: await open(https.server, settings.httpsPort),
-    };
-    return { ports, edges: edgeList(edges, listeners[0]?.edges), ca: identity.ca, fronts: () => fronts?.list() ?? [], close };
-  } catch (error) {
-    await close();
-    throw error;
-  }
 }
 
 /** What is spoken on a channel that is open. */
