@@ -13,6 +13,7 @@ import {
   ledgerAddress,
   withLedger,
 } from '../ledger-address.js';
+import { addProve } from '../prove.js';
 import { addRecall } from '../recall.js';
 import { writePrivately } from '../state-file.js';
 
@@ -46,6 +47,7 @@ Examples:
   addMove(batch, run, 'scrap', 'record that devices will never be used');
   addMove(batch, run, 'reburn', 'give devices a new identity with the next burn --resume; the old one is retired');
   addRecall(batch, run);
+  addProve(batch, run);
   addLedgerOption(
     batch
       .command('history')

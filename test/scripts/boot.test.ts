@@ -106,10 +106,12 @@ t.test('of two clouds started at once in a folder, one runs and nothing of it is
   const dir = t.testdir();
   const both = [start(dir, 'cloud', '--json'), start(dir, 'cloud', '--json')];
   const ends = both.map((child) => ending(child));
+  const ready = Promise.any(both.map((child) => firstLine(child)));
   t.teardown(() => both.map((child) => child.kill('SIGKILL')));
   const loser = await Promise.race(ends);
   t.match(loser, { code: 2, stdout: '', stderr: /already runs in this folder/ });
   const winner = both.find(({ exitCode }) => exitCode === null);
+  await ready;
   const booted = await run(dir, 'boot', 'nothing.bin');
   t.equal(booted.code, 2);
   const ca = readFileSync(join(dir, '.zerotouch', 'ca.pem'), 'utf8');
