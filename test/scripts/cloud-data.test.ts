@@ -15,7 +15,7 @@ groups:
   - { attestation: symmetric-key, enrolmentGroup: keys, registrationId: 'probe-{serial}', serial: { count: 1 } }
 `;
 
-t.test('a cloud with --data, killed and started again, is the same to its devices and services', async (t) => {
+t.test('a cloud with --data and two fronts, killed and started again without, is the same to its devices and services', async (t) => {
   const dir = t.testdir({ 'batch.yaml': spec });
   t.equal((await run(dir, 'burn', 'batch.yaml', '--out', 'batch')).code, 0);
   const open = async (...args: string[]) => {
@@ -25,7 +25,7 @@ t.test('a cloud with --data, killed and started again, is the same to its device
     const ready = JSON.parse(await firstLine(cloud)) as Ready;
     return { cloud, whole, ready, ca: readFileSync(ready.ca, 'utf8'), key: ready.dps.serviceConnectionString.split('AccessKey=')[1] };
   };
-  const first = await open('--enrollments', 'batch');
+  const first = await open('--enrollments', 'batch', '--workers', '2');
   const image = join('batch', 'images', 'probe-000001.bin');
   const booted = await run(dir, 'boot', image, '--once', '--json', '--quiet', '--client', 'wire');
   t.match(lastLine(booted), { state: 'running', registrations: 1 });
