@@ -167,7 +167,7 @@ t.test('wide and narrow, light and dark, nothing stands in anybody’s way', asy
   const { page } = await lookAt(t, browser, cloud, { colorScheme: 'light' });
   await page.getByRole('button', { name: /^Theme: auto/ }).click();
   await page.getByRole('button', { name: /^Theme: light/ }).click();
-  t.equal(await page.evaluate('document.documentElement.dataset.theme'), 'dark');
+  await page.waitForFunction("document.documentElement.dataset.theme === 'dark'");
   await page.reload();
   await page.getByRole('button', { name: /^Theme: dark/ }).waitFor();
 });
