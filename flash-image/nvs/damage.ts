@@ -7,6 +7,8 @@ export type Repair =
   /** A move to a new page was cut: `discard` is the page with the unfinished copy. */
   | { readonly kind: 'redo-move'; readonly page: number; readonly discard: number | undefined }
   | { readonly kind: 'mark-full'; readonly page: number }
+  /** A page was given up, and its erase was cut before it began. */
+  | { readonly kind: 'erase-page'; readonly page: number }
   /** Nothing to write: an unreadable page counts as free and is erased when its turn comes. */
   | { readonly kind: 'none' };
 

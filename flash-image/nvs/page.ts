@@ -29,11 +29,14 @@ export const entryState = { empty: 3, written: 2, erased: 0 } as const;
 
 const ERASED_PAGE = Buffer.alloc(PAGE_SIZE, 0xff);
 
-/** A page as it was found. `unreadable`: an unknown state, a header that does not match its CRC, or an empty page that is not FF. */
+/**
+ * A page as it was found. `unreadable`: marked as invalid and not erased yet, an unknown state, a header that does not match its CRC, or an
+ * empty page that is not FF.
+ */
 export type PageHeader =
   | { readonly kind: 'empty' }
   | { readonly kind: 'active' | 'full' | 'freeing'; readonly sequence: number; readonly version: number }
-  | { readonly kind: 'unreadable'; readonly reason: 'state' | 'crc' | 'not-erased'; readonly blankEntries: boolean };
+  | { readonly kind: 'unreadable'; readonly reason: 'invalid' | 'state' | 'crc' | 'not-erased'; readonly blankEntries: boolean };
 
 /** The 32 bytes that open a page. */
 export function encodePageHeader(state: number, sequence: number): Buffer {
@@ -48,12 +51,13 @@ export function encodePageHeader(state: number, sequence: number): Buffer {
 /** What the header of a page says; `page` is the whole page. */
 export function decodePageHeader(page: Buffer): PageHeader {
   const state = page.readUInt32LE(0);
-  const unreadable = (reason: 'state' | 'crc' | 'not-erased'): PageHeader => ({
+  const unreadable = (reason: 'invalid' | 'state' | 'crc' | 'not-erased'): PageHeader => ({
     kind: 'unreadable',
     reason,
     blankEntries: isErased(page, ENTRIES_OFFSET),
   });
   if (state === pageState.empty) return isErased(page) ? { kind: 'empty' } : unreadable('not-erased');
+  if (state === pageState.invalid) return unreadable('invalid');
   const kind =
     state === pageState.active ? 'active' : state === pageState.full ? 'full' : state === pageState.freeing ? 'freeing' : undefined;
   if (kind === undefined) return unreadable('state');

@@ -187,6 +187,9 @@ export class Pages {
       case 'mark-full':
         this.#setState(repair.page, pageState.full);
         return true;
+      case 'erase-page':
+        this.#storage.erase(repair.page * PAGE_SIZE, PAGE_SIZE);
+        return true;
       case 'redo-move':
         return this.#redoMove(repair.page, repair.discard);
       case 'none':

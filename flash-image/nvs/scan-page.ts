@@ -43,6 +43,7 @@ export interface PageScan {
 }
 
 const unreadable = {
+  invalid: ['NVS_PAGE_STATE', 'the page was given up but is not erased', 'FF in the whole page'],
   state: ['NVS_PAGE_STATE', 'the state of the page is unknown', 'empty, active, full or freeing'],
   crc: ['NVS_PAGE_CRC', 'the header of the page does not match its CRC', 'the CRC32 of its bytes 4 to 27'],
   'not-erased': ['NVS_PAGE_STATE', 'the page says it is empty but is not erased', 'FF in the whole page'],
@@ -56,7 +57,13 @@ export function scanPage(partition: Buffer, index: number, damage: Damage[], pla
   if (header.kind === 'empty') return { index, header, sequence: undefined, items: [], nextFree: 0 };
   if (header.kind === 'unreadable') {
     const [code, summary, expected] = unreadable[header.reason];
-    damage.push({ code, summary, offset, expected, repair: { kind: 'none' } });
+    damage.push({
+      code,
+      summary,
+      offset,
+      expected,
+      repair: header.reason === 'invalid' ? { kind: 'erase-page', page: index } : { kind: 'none' },
+    });
     return { index, header, sequence: undefined, items: [], nextFree: ENTRIES };
   }
   if (header.version !== VERSION_2) {
