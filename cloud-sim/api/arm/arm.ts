@@ -8,7 +8,7 @@ import type { HubPark } from '../../hub/park.js';
 import type { LimitValues } from '../../limits.js';
 import type { PrincipalRecord, Store } from '../../store/store.js';
 import { guid } from '../../unique.js';
-import { jsonApi, lazyApi } from '../http-api.js';
+import { byFirstSegment, jsonApi, lazyApi } from '../http-api.js';
 import { certificateRoutes } from './certificates.js';
 import { type ArmError, armErrorOf, managerError } from './errors.js';
 import { groupRoutes } from './group-routes.js';
@@ -45,7 +45,7 @@ export interface ArmParts {
  * @returns takes a request, or says that it is for somebody else
  */
 export function resourceManager(parts: ArmParts): (request: IncomingMessage, response: ServerResponse) => boolean {
-  return lazyApi(SEGMENTS, () => makeRoutes(parts), parts.log);
+  return lazyApi(byFirstSegment(SEGMENTS), () => makeRoutes(parts), parts.log);
 }
 
 async function makeRoutes(parts: ArmParts): Promise<FastifyInstance> {

@@ -1,5 +1,6 @@
 import { isFault } from '@zerotouch/foundation/fault';
 import type { CloudFaultCode } from '../../faults.js';
+import { routerRefusal } from '../http-api.js';
 
 /**
  * A request that is answered with an error. Azure answers in two shapes: the resource manager itself with `{error: {code, message}}`, the provider of
@@ -74,14 +75,9 @@ export function armErrorOf(error: unknown): ArmError | undefined {
     const known = BY_CODE[error.code as CloudFaultCode];
     return known === undefined ? undefined : new ArmError(...known, error.message);
   }
-  const { statusCode, code } = error as { statusCode?: unknown; code?: unknown };
-  if (statusCode === 413) return managerError(413, 'RequestEntityTooLarge', 'the body is too long');
-  if (statusCode === 415) return managerError(415, 'UnsupportedMediaType', 'the body must be application/json');
-  if (typeof statusCode !== 'number' || statusCode < 400 || statusCode > 499) return undefined;
-  // The parser's own message may quote the body, and bodies hold keys.
-  return managerError(
-    400,
-    'InvalidRequestContent',
-    code === 'FST_ERR_CTP_INVALID_JSON_BODY' ? 'the body is no JSON' : 'the request is malformed',
-  );
+  const refusal = routerRefusal(error);
+  if (refusal === 'body too long') return managerError(413, 'RequestEntityTooLarge', 'the body is too long');
+  if (refusal === 'no JSON type') return managerError(415, 'UnsupportedMediaType', 'the body must be application/json');
+  if (refusal === undefined) return undefined;
+  return managerError(400, 'InvalidRequestContent', refusal === 'no JSON' ? 'the body is no JSON' : 'the request is malformed');
 }

@@ -4,18 +4,18 @@ import { parseSas } from '@zerotouch/azure-wire/sas';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import { isFault } from '@zerotouch/foundation/fault';
-import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { dpsChoices, hubChoices } from '../../choices.js';
 import type { Hub } from '../../hub/hub.js';
 import { QueryFault } from '../../hub/query/fault.js';
 import { type HubRight, judgeService, rightFlaw } from '../../hub/rights.js';
+import { firstSegment, jsonApi, lazyApi, refuseOtherMethods, routerRefusal } from '../http-api.js';
 import { readMatch } from '../service/etags.js';
 import { badArgument, errorAnswer, HubApiError } from './errors.js';
 import { type Call, routes } from './routes.js';
 import { throttled } from './throttled.js';
 
-const METHODS: readonly HTTPMethods[] = ['GET', 'PUT', 'POST', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS'];
 /** First segments of the paths that are a hub's, also where the host is a name of this machine. */
 const SEGMENTS = ['devices', 'twins', 'configurations', 'statistics', 'jobs', 'digitaltwins', 'files', 'messages', 'zerotouch'];
 const LOCAL = ['localhost', '127.0.0.1'];
@@ -35,29 +35,19 @@ export interface HubServicesParts {
  * @returns takes a request for a hub's host, or says that it is for somebody else
  */
 export function hubServices(parts: HubServicesParts): (request: IncomingMessage, response: ServerResponse) => boolean {
-  let api: Promise<FastifyInstance> | undefined;
-  return (request, response) => {
-    if (hubOf(request, parts.park.running) === undefined) return false;
-    // Most clouds never see a call of an operator: only the first one loads the router.
-    api ??= makeApi(parts);
-    api.then(
-      (app) => app.routing(request, response),
-      (error: unknown) => {
-        parts.log.error({ err: error }, 'the service API of the hubs cannot be started');
-        response.destroy();
-      },
-    );
-    return true;
-  };
+  return lazyApi(
+    (request) => hubOf(request, parts.park.running) !== undefined,
+    () => makeApi(parts),
+    parts.log,
+  );
 }
 
 /** The hub that a request is for: by its host, or, where that is a name of this machine, by the resource of its token. */
-export function hubOf({ headers, url = '' }: IncomingMessage, hubs: ReadonlyMap<string, Hub>): Hub | undefined {
+export function hubOf({ headers, url }: IncomingMessage, hubs: ReadonlyMap<string, Hub>): Hub | undefined {
   const host = (headers.host ?? '').toLowerCase().replace(/:\d+$/, '');
   const named = hubs.get(host);
   if (named !== undefined || !LOCAL.includes(host)) return named;
-  const segment = /^\/([^/?]*)/.exec(url)?.[1]?.toLowerCase() ?? '';
-  return SEGMENTS.includes(segment) ? hubs.get(signedFor(headers.authorization)) : undefined;
+  return SEGMENTS.includes(firstSegment(url)) ? hubs.get(signedFor(headers.authorization)) : undefined;
 }
 
 function signedFor(authorization: string | undefined): string {
@@ -70,26 +60,13 @@ function signedFor(authorization: string | undefined): string {
 }
 
 async function makeApi(parts: HubServicesParts): Promise<FastifyInstance> {
-  const { fastify } = await import('fastify');
-  const answerError = errorHandler(parts);
-  const app = fastify({
-    // A path that cannot be decoded reaches no route.
-    frameworkErrors: answerError,
-    bodyLimit: hubChoices.serviceBodyBytes.value,
-    routerOptions: { caseSensitive: false, ignoreTrailingSlash: true, maxParamLength: 400 },
+  const app = await jsonApi({
+    bodyBytes: hubChoices.serviceBodyBytes.value,
+    otherTypes: ['text/plain'],
+    answerError: errorHandler(parts),
+    notFound: () => new HubApiError(hubErrors.unknownPath, 'the hub has nothing at this path'),
   });
-  const parseJson = app.getDefaultJsonParser('error', 'error');
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser<string>(['application/json', 'text/plain'], { parseAs: 'string' }, (request, body, done) =>
-    body === '' ? done(null, undefined) : parseJson(request, body, done),
-  );
-  app.setErrorHandler(answerError);
-  app.setNotFoundHandler((request, reply) =>
-    answerError(new HubApiError(hubErrors.unknownPath, 'the hub has nothing at this path'), request, reply),
-  );
-  const served = new Map<string, HTTPMethods[]>();
   for (const { method, url, right, rate, answer } of routes) {
-    served.set(url, [...(served.get(url) ?? []), method]);
     app.route<{ Params: { id?: string; moduleId?: string } }>({
       method,
       url,
@@ -102,16 +79,7 @@ async function makeApi(parts: HubServicesParts): Promise<FastifyInstance> {
       },
     });
   }
-  for (const [url, methods] of served) {
-    const others = METHODS.filter((method) => !methods.includes(method) && !(method === 'HEAD' && methods.includes('GET')));
-    app.route({
-      method: [...others],
-      url,
-      handler: async () => {
-        throw new HubApiError(hubErrors.methodNotAllowed, `${url} answers ${methods.join(', ')}`);
-      },
-    });
-  }
+  refuseOtherMethods(app, routes, (url, methods) => new HubApiError(hubErrors.methodNotAllowed, `${url} answers ${methods.join(', ')}`));
   await app.ready();
   return app;
 }
@@ -176,12 +144,11 @@ function errorHandler({ clock, entropy, log }: HubServicesParts) {
 function knownError(error: unknown): HubApiError | undefined {
   if (error instanceof HubApiError) return error;
   if (error instanceof QueryFault) return badArgument(error.message);
-  const { statusCode, code } = error as { statusCode?: unknown; code?: unknown };
-  // What the HTTP library itself refuses; its own messages may quote the body, and bodies hold keys.
-  if (statusCode === 413)
+  const refusal = routerRefusal(error);
+  if (refusal === undefined) return undefined;
+  if (refusal === 'body too long')
     return new HubApiError(hubErrors.messageTooLarge, `a body has at most ${hubChoices.serviceBodyBytes.value} bytes`);
-  if (statusCode === 415) return new HubApiError(hubErrors.unsupportedMediaType, 'the body is no application/json');
-  if (statusCode === 414) return badArgument('an id in the path is too long');
-  if (statusCode === 400) return badArgument(code === 'FST_ERR_CTP_INVALID_JSON_BODY' ? 'the body is no JSON' : 'the request is malformed');
-  return undefined;
+  if (refusal === 'no JSON type') return new HubApiError(hubErrors.unsupportedMediaType, 'the body is no application/json');
+  if (refusal === 'id too long') return badArgument('an id in the path is too long');
+  return badArgument(refusal === 'no JSON' ? 'the body is no JSON' : 'the request is malformed');
 }

@@ -10,7 +10,7 @@ import type { Enrolments } from '../../dps/enrolments.js';
 import type { Throttle } from '../../dps/throttle.js';
 import type { ServiceRight, Store } from '../../store/store.js';
 import { guid } from '../../unique.js';
-import { jsonApi, lazyApi } from '../http-api.js';
+import { byFirstSegment, jsonApi, lazyApi, refuseOtherMethods, routerRefusal } from '../http-api.js';
 import { serviceChoices } from './choices.js';
 import { enrolmentKinds } from './enrolment-kinds.js';
 import { deleteEnrolment, getEnrolment, getMechanism, putEnrolment, queryEnrolments, runBulk } from './enrolment-operations.js';
@@ -22,7 +22,6 @@ import { authorise } from './rights.js';
 
 /** First segments of the paths that this service answers; `zerotouch` holds what Azure does not have. */
 const SEGMENTS = ['enrollments', 'enrollmentgroups', 'registrations', 'zerotouch'];
-const METHODS: readonly HTTPMethods[] = ['GET', 'PUT', 'POST', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS'];
 
 /** What the service API is made of. */
 export interface ServiceParts {
@@ -44,7 +43,7 @@ export interface ServiceParts {
  * @returns takes a request, or says that it is for somebody else
  */
 export function dpsService(parts: ServiceParts): (request: IncomingMessage, response: ServerResponse) => boolean {
-  return lazyApi(SEGMENTS, () => makeRoutes(parts), parts.log);
+  return lazyApi(byFirstSegment(SEGMENTS), () => makeRoutes(parts), parts.log);
 }
 
 interface Call {
@@ -61,9 +60,9 @@ async function makeRoutes(parts: ServiceParts): Promise<FastifyInstance> {
     notFound: () => new ServiceError(serviceChoices.unknownPath.value),
   });
 
-  const served = new Map<string, HTTPMethods[]>();
+  const routed: { method: HTTPMethods; url: string }[] = [];
   const route = (method: HTTPMethods, url: string, right: ServiceRight, answer: (call: Call, reply: FastifyReply) => Promise<unknown>) => {
-    served.set(url, [...(served.get(url) ?? []), method]);
+    routed.push({ method, url });
     app.route<{ Params: { id?: string } }>({
       method,
       url,
@@ -104,16 +103,7 @@ async function makeRoutes(parts: ServiceParts): Promise<FastifyInstance> {
     attempts: await store.attempts.list(canonicalRegistrationId(id)),
   }));
 
-  for (const [url, methods] of served) {
-    const others = METHODS.filter((method) => !methods.includes(method) && !(method === 'HEAD' && methods.includes('GET')));
-    app.route({
-      method: [...others],
-      url,
-      handler: async () => {
-        throw new ServiceError(serviceChoices.methodNotAllowed.value);
-      },
-    });
-  }
+  refuseOtherMethods(app, routed, () => new ServiceError(serviceChoices.methodNotAllowed.value));
   await app.ready();
   return app;
 }
@@ -147,15 +137,13 @@ function errorAnswer({ clock, entropy, log }: ServiceParts) {
   };
 }
 
-// What the HTTP library itself refuses.
 function clientError(error: unknown): ServiceError | undefined {
-  const { statusCode, code } = error as { statusCode?: unknown; code?: unknown };
-  if (statusCode === 413) return new ServiceError(dpsErrors.payloadTooLarge);
-  if (statusCode === 415) return new ServiceError(serviceChoices.unsupportedMediaType.value);
-  if (statusCode === 414) return badRequest('the id in the path is too long');
-  if (statusCode !== 400) return undefined;
-  // The parser's own message may quote the body, and bodies hold keys.
-  return badRequest(code === 'FST_ERR_CTP_INVALID_JSON_BODY' ? 'the body is no JSON' : 'the request is malformed');
+  const refusal = routerRefusal(error);
+  if (refusal === undefined) return undefined;
+  if (refusal === 'body too long') return new ServiceError(dpsErrors.payloadTooLarge);
+  if (refusal === 'no JSON type') return new ServiceError(serviceChoices.unsupportedMediaType.value);
+  if (refusal === 'id too long') return badRequest('the id in the path is too long');
+  return badRequest(refusal === 'no JSON' ? 'the body is no JSON' : 'the request is malformed');
 }
 
 function matchOf(request: FastifyRequest): ReturnType<typeof readMatch> {
