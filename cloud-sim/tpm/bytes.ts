@@ -33,21 +33,3 @@ export class ByteReader {
     return this.#bytes.subarray(this.#at - count, this.#at);
   }
 }
-
-/** A byte string with its size before it (TPM2B). */
-export function sized(...parts: readonly Uint8Array[]): Buffer {
-  const bytes = Buffer.concat(parts);
-  return Buffer.concat([uint16(bytes.length), bytes]);
-}
-
-export function uint16(value: number): Buffer {
-  const bytes = Buffer.alloc(2);
-  bytes.writeUInt16BE(value);
-  return bytes;
-}
-
-export function uint32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-}

@@ -1,5 +1,5 @@
 import { constants, createCipheriv, createHmac, publicEncrypt } from 'node:crypto';
-import { sized, uint32 } from './bytes.js';
+import { sized, uint32 } from '@zerotouch/azure-wire/tpm-bytes';
 import type { StorageKey } from './public-area.js';
 
 const NOTHING = Buffer.alloc(0);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
+import { sized, uint16, uint32 } from '@zerotouch/azure-wire/tpm-bytes';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import type { WrapForTpm } from '../dps/tpm.js';
-import { sized, uint16, uint32 } from './bytes.js';
 import { aesCfb, encryptSeed, protect } from './protect.js';
 import { ALG, nameOf, readStorageKey, type StorageKey } from './public-area.js';
 

@@ -1,3 +1,4 @@
+import { uint16, uint32 } from '@zerotouch/azure-wire/tpm-bytes';
 import { TpmFault } from './faults.js';
 
 /** Command codes. Source: TPM 2.0 Library, part 2, table 12. */
@@ -94,22 +95,4 @@ export class ResponseReader {
       throw new TpmFault('TPM_GARBLED', 'a structure of the TPM ends too early', { seen: `${this.#bytes.length} bytes` });
     return this.#bytes.subarray(this.#at - count, this.#at);
   }
-}
-
-/** A byte string with its size before it (TPM2B). */
-export function sized(...parts: readonly Uint8Array[]): Buffer {
-  const bytes = Buffer.concat(parts);
-  return Buffer.concat([uint16(bytes.length), bytes]);
-}
-
-export function uint16(value: number): Buffer {
-  const bytes = Buffer.alloc(2);
-  bytes.writeUInt16BE(value);
-  return bytes;
-}
-
-export function uint32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
 }

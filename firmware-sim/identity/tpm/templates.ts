@@ -1,4 +1,4 @@
-import { sized, uint16, uint32 } from './command.js';
+import { sized, uint16, uint32 } from '@zerotouch/azure-wire/tpm-bytes';
 
 /** SHA-256 as the TPM calls it. Source: TCG Algorithm Registry. */
 export const SHA256 = uint16(0x000b);

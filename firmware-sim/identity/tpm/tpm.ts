@@ -1,3 +1,4 @@
+import { sized, uint16, uint32 } from '@zerotouch/azure-wire/tpm-bytes';
 import type { IdentityTpm } from '../attestation.js';
 import { openTpmChannel, type TpmChannel } from './channel.js';
 import {
@@ -10,10 +11,7 @@ import {
   isUninitialised,
   noPassword,
   ResponseReader,
-  sized,
   type TpmCommand,
-  uint16,
-  uint32,
 } from './command.js';
 import { TpmFault } from './faults.js';
 import { AES_128_CFB, endorsementKeyTemplate, NO_ALGORITHM, SHA256, storageRootKeyTemplate } from './templates.js';
