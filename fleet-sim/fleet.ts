@@ -3,11 +3,9 @@ import type { Endpoint } from '@zerotouch/firmware-sim/boot/ports';
 import { type Clock, systemClock } from '@zerotouch/foundation/clock';
 import { type Entropy, systemEntropy } from '@zerotouch/foundation/entropy';
 import { layOut, type Machine, thisMachine } from './capacity.js';
-import { FleetFault } from './faults.js';
 import { listImages } from './images.js';
 import { mergeTallies, percentiles, type Tally, wholeHistogram } from './metrics.js';
-import { powerSwitches, type Region, spread } from './power-on.js';
-import type { ShardDevice, ShardOrder } from './shard.js';
+import { orderOf, planDevices, refuseTwins, shareOf } from './plan.js';
 import { ShardHandle } from './shard-handle.js';
 import type { FleetSpec } from './spec.js';
 
@@ -88,7 +86,7 @@ export async function runFleet(spec: FleetSpec, options: FleetOptions): Promise<
   );
   const shards = Array.from({ length: layout.processes }, () => new ShardHandle(options.execPath));
   try {
-    const mine = <T>(all: readonly T[], shard: number): T[] => all.filter((_, index) => index % shards.length === shard);
+    const mine = <T>(all: readonly T[], shard: number): T[] => shareOf(all, shard, shards.length);
     const ids = await Promise.all(shards.map((shard, index) => shard.prepare(mine(images, index))));
     refuseTwins(images, shards.length, ids);
     signal?.throwIfAborted();
@@ -136,64 +134,6 @@ async function lastUntil(
     over.abort();
     signal?.removeEventListener('abort', stop);
     for (const end of ends) end.catch(() => undefined);
-  }
-}
-
-function planDevices(spec: FleetSpec, images: readonly string[], entropy: Entropy): ShardDevice[] {
-  const regions: (Region | undefined)[] = spec.regions === undefined ? images.map(() => undefined) : spread(spec.regions, images.length);
-  const switches = powerSwitches(spec.powerOn, regions, () => entropy.unit());
-  const clients = spread(spec.clients, images.length);
-  const { powerCuts } = spec.faults;
-  return images.map((image, index) => {
-    const region = regions[index]?.name;
-    const own = switches[index] ?? [0];
-    const isCut = powerCuts !== undefined && own.length === 1 && entropy.unit() < powerCuts.share;
-    const cutAt = (own[0] ?? 0) + entropy.unit() * (powerCuts?.withinSeconds ?? 0) * 1000;
-    return {
-      image,
-      client: clients[index] ?? { client: 'lean', transport: 'mqtt', share: 1 },
-      switches: isCut ? [...own, cutAt, cutAt + 1_000] : own,
-      ...(region === undefined ? {} : { region }),
-    };
-  });
-}
-
-function orderOf(
-  spec: FleetSpec,
-  devices: readonly ShardDevice[],
-  endpoint: Endpoint,
-  sourceAddresses: readonly string[],
-  processes: number,
-  startedAt: number,
-): ShardOrder {
-  const { powerOn, tls, afterwards, writeBack } = spec;
-  return {
-    devices,
-    endpoint,
-    tls,
-    ...(powerOn.profile === 'paced' ? { booting: Math.max(1, Math.round(powerOn.booting / processes)) } : {}),
-    ...(afterwards.telemetryEverySeconds === undefined ? {} : { telemetrySeconds: afterwards.telemetryEverySeconds }),
-    powerOffAfterRunning: afterwards.powerOff,
-    writeBack,
-    sourceAddresses,
-    startedAt,
-  };
-}
-
-function refuseTwins(images: readonly string[], shards: number, ids: readonly (readonly string[])[]): void {
-  const seen = new Map<string, string>();
-  for (const [index, image] of images.entries()) {
-    const id = ids[index % shards]?.[Math.floor(index / shards)] ?? '';
-    const twin = seen.get(id);
-    if (twin !== undefined) {
-      throw new FleetFault('IMAGE_TWICE', `two images hold the registration id "${id}"`, {
-        where: image,
-        seen: `the same as in ${twin}`,
-        expected: 'an image for each device',
-        remedy: 'take one of them away: two devices with one identity throw each other out',
-      });
-    }
-    seen.set(id, image);
   }
 }
 

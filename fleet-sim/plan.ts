@@ -1,0 +1,76 @@
+import type { Endpoint } from '@zerotouch/firmware-sim/boot/ports';
+import type { Entropy } from '@zerotouch/foundation/entropy';
+import { FleetFault } from './faults.js';
+import { powerSwitches, type Region, spread } from './power-on.js';
+import type { ShardDevice, ShardOrder } from './shard.js';
+import type { FleetSpec } from './spec.js';
+
+/** The part of a fleet that is one shard's: every n-th device of n shards, so that all shards have the same mix. */
+export function shareOf<T>(all: readonly T[], shard: number, shards: number): T[] {
+  return all.filter((_, index) => index % shards === shard);
+}
+
+/** When each device of a fleet is switched on and off, by which client it speaks, and where it stands. */
+export function planDevices(spec: FleetSpec, images: readonly string[], entropy: Entropy): ShardDevice[] {
+  const regions: (Region | undefined)[] = spec.regions === undefined ? images.map(() => undefined) : spread(spec.regions, images.length);
+  const switches = powerSwitches(spec.powerOn, regions, () => entropy.unit());
+  const clients = spread(spec.clients, images.length);
+  const { powerCuts } = spec.faults;
+  return images.map((image, index) => {
+    const region = regions[index]?.name;
+    const own = switches[index] ?? [0];
+    const isCut = powerCuts !== undefined && own.length === 1 && entropy.unit() < powerCuts.share;
+    const cutAt = (own[0] ?? 0) + entropy.unit() * (powerCuts?.withinSeconds ?? 0) * 1000;
+    return {
+      image,
+      client: clients[index] ?? { client: 'lean', transport: 'mqtt', share: 1 },
+      switches: isCut ? [...own, cutAt, cutAt + 1_000] : own,
+      ...(region === undefined ? {} : { region }),
+    };
+  });
+}
+
+/** What one shard of a fleet does. @param shards how many there are: they boot together as many devices at a time as the spec says */
+export function orderOf(
+  spec: FleetSpec,
+  devices: readonly ShardDevice[],
+  endpoint: Endpoint,
+  sourceAddresses: readonly string[],
+  shards: number,
+  startedAt: number,
+): ShardOrder {
+  const { powerOn, tls, afterwards, writeBack } = spec;
+  return {
+    devices,
+    endpoint,
+    tls,
+    ...(powerOn.profile === 'paced' ? { booting: Math.max(1, Math.round(powerOn.booting / shards)) } : {}),
+    ...(afterwards.telemetryEverySeconds === undefined ? {} : { telemetrySeconds: afterwards.telemetryEverySeconds }),
+    powerOffAfterRunning: afterwards.powerOff,
+    writeBack,
+    sourceAddresses,
+    startedAt,
+  };
+}
+
+/**
+ * Refuses two images of one device.
+ * @param ids the registration ids in the images of each shard
+ * @throws FleetFault IMAGE_TWICE
+ */
+export function refuseTwins(images: readonly string[], shards: number, ids: readonly (readonly string[])[]): void {
+  const seen = new Map<string, string>();
+  for (const [index, image] of images.entries()) {
+    const id = ids[index % shards]?.[Math.floor(index / shards)] ?? '';
+    const twin = seen.get(id);
+    if (twin !== undefined) {
+      throw new FleetFault('IMAGE_TWICE', `two images hold the registration id "${id}"`, {
+        where: image,
+        seen: `the same as in ${twin}`,
+        expected: 'an image for each device',
+        remedy: 'take one of them away: two devices with one identity throw each other out',
+      });
+    }
+    seen.set(id, image);
+  }
+}
