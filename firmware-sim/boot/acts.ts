@@ -7,7 +7,7 @@ import type { Memory } from './memory.js';
 import { methodNames, type Order, readOrder } from './obey.js';
 import { Operations } from './operations.js';
 import type { Endpoint, HubSession, MethodCall, MountedFlash } from './ports.js';
-import { backOffMs } from './retry.js';
+import { retrySchedule } from './retry.js';
 import type { Machine, MachineEffect, MachineEvent, WaitingTable } from './supervisor.js';
 
 /** A kept cool-down longer than this comes from a clock that was wrong. */
@@ -275,7 +275,7 @@ export class Acts {
   #left({ attempts, until }: CoolDown): number {
     const { clock, policy, entropy } = this.#ports;
     const left = this.#clockSet && until > 0 ? until - clock.now() : Number.NaN;
-    return left <= COOL_DOWN_MAX_MS ? Math.max(0, left) : backOffMs(policy, Math.max(1, attempts), entropy.unit());
+    return left <= COOL_DOWN_MAX_MS ? Math.max(0, left) : retrySchedule(policy, entropy, Math.max(1, attempts) - 1).next().value;
   }
 
   #keepCoolDown(attempts: number, ms: number): void {

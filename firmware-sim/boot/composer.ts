@@ -1,7 +1,7 @@
 import { type AssignmentEffect, type AssignmentEvent, type AssignmentState, assignmentTable } from './assignment.js';
 import { type ConfigEffect, type ConfigEvent, type ConfigState, configTable } from './config.js';
 import { type PowerEffect, type PowerEvent, type PowerState, powerTable } from './power.js';
-import { backOffMs, budgetWaitMs, coolDownMs, spend } from './retry.js';
+import { budgetWaitMs, coolDownMs, retrySchedule, spend } from './retry.js';
 import { type SessionEffect, type SessionEvent, type SessionState, sessionTable } from './session.js';
 import type { Machine, MachineEffect, MachineEvent, WaitingTable } from './supervisor.js';
 import { beginSession, noAttempts, type OpenRegisters, type StepContext, weighConfig, weighDps, weighHub, weighLoss } from './weigh.js';
@@ -247,8 +247,10 @@ export class Composer {
     return this.#session === 'connected' ? weighLoss(this.#registers, this.#context) : 'lost';
   }
 
+  /** The next of the schedule's waits. Between two steps the schedule is a number in the registers, so that the machine stays data. */
   #backOff(attempts: number): number {
-    return backOffMs(this.#context.policy, Math.max(1, attempts), this.#context.unit(), this.#retryAfterMs);
+    const { policy, unit } = this.#context;
+    return retrySchedule(policy, { unit }, Math.max(1, attempts) - 1).next(this.#retryAfterMs).value;
   }
 
   /** Never shorter than what the budget, or an earlier boot, allows; kept in flash when it is long. */

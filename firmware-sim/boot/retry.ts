@@ -68,7 +68,10 @@ export interface RetrySchedule extends Iterable<number> {
   next(retryAfterMs?: number): IteratorYieldResult<number>;
 }
 
-/** A schedule of {@link backOffMs}. @param failed failures before this, for a schedule that goes on */
+/**
+ * A schedule of {@link backOffMs}, the one that the machine takes its waits from.
+ * @param failed failures before this, for a schedule that goes on
+ */
 export function retrySchedule(policy: RetryPolicy, entropy: Pick<Entropy, 'unit'>, failed = 0): RetrySchedule {
   let attempt = failed;
   const schedule: RetrySchedule = {

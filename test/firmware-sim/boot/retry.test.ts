@@ -1,4 +1,5 @@
 import { backOffMs, budgetWaitMs, defaultRetryPolicy as policy, retrySchedule, spend } from '@zerotouch/firmware-sim/boot/retry';
+import { type Machine, poweredOff, step } from '@zerotouch/firmware-sim/boot/supervisor';
 import { seededEntropy } from '@zerotouch/foundation/entropy';
 import fc from 'fast-check';
 import t from 'tap';
@@ -20,6 +21,17 @@ t.test('a schedule is those waits one after the other, and heeds what a service 
   t.ok(asked >= 7_000 && asked <= 8_750);
   const first = [...take(retrySchedule(policy, seededEntropy('x'), 8), 3)];
   t.equal(first.length, 3, 'it is iterable');
+});
+
+t.test('a device that cannot reach DPS waits by the schedule, and by what it is told', async (t) => {
+  const schedule = retrySchedule(policy, { unit: () => 0.5 });
+  const context = { now: 1_000, unit: () => 0.5, policy };
+  let machine: Machine = { ...poweredOff, power: 'provisioning', assignment: 'locating' };
+  for (const retryAfterMs of [0, 0, 0, 7_000, 0]) {
+    const [after, effects] = step(machine, { table: 'assignment', failure: 'unavailable', retryAfterMs }, context);
+    t.strictSame(effects, [{ do: 'wait', table: 'assignment', ms: schedule.next(retryAfterMs).value }]);
+    [machine] = step(after, { table: 'assignment', event: 'due' }, context);
+  }
 });
 
 t.test('no window of an hour sees more calls than the budget and what has come back meanwhile', async () => {
