@@ -10,8 +10,9 @@ export interface BenchResult {
   /** What the machine itself allows. */
   limit: Record<string, number>;
   /** The best peer counts. */
-  ratioToPeer: number;
-  ratioToLimit: number;
+  ratioToPeer: number | undefined;
+  /** Absent where nobody knows a limit here. */
+  ratioToLimit: number | undefined;
   [more: string]: unknown;
 }
 
@@ -26,8 +27,23 @@ export function resultOf(
   { peer, limit }: Pick<BenchResult, 'peer' | 'limit'>,
   more: Record<string, unknown> = {},
 ): BenchResult {
-  const ratio = (others: Record<string, number>): number => round(Math.min(...Object.values(others)) / ours);
-  return { name, unit, ours: round(ours), peer, limit, ratioToPeer: ratio(peer), ratioToLimit: ratio(limit), ...more, ...surroundings() };
+  return {
+    name,
+    unit,
+    ours: round(ours),
+    peer,
+    limit,
+    ratioToPeer: ratio(peer, ours),
+    ratioToLimit: ratio(limit, ours),
+    ...more,
+    ...surroundings(),
+  };
+}
+
+/** The best of others / ours; `undefined` where there are none. */
+export function ratio(others: Record<string, number>, ours: number): number | undefined {
+  const all = Object.values(others);
+  return all.length === 0 ? undefined : round(Math.min(...all) / ours);
 }
 
 /** What the figures were taken on. */
@@ -46,4 +62,9 @@ export async function cpuMs(work: () => void | Promise<void>): Promise<number> {
 /** Four significant digits. */
 export function round(value: number): number {
   return Number(value.toPrecision(4));
+}
+
+/** The upper one where two are in the middle; NaN of none. */
+export function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }

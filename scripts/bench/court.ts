@@ -1,0 +1,135 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { makeServerIdentity } from '@zerotouch/cloud-sim/doors/authority';
+import { openImage } from '@zerotouch/flash-image/image';
+import { memoryStorage } from '@zerotouch/flash-image/storage';
+import type { ShardOrder } from '@zerotouch/fleet-sim/shard';
+import type { FleetSpec } from '@zerotouch/fleet-sim/spec';
+import type { SideAnswer, SideOrder } from './boot-side.js';
+import { median } from './measure.js';
+
+/** Devices that boot at a time. */
+const BOOTING = 16;
+
+/** One way to boot: both sides in processes of their own, on one runtime. */
+export interface Contender {
+  readonly name: string;
+  readonly execPath: string;
+  readonly client: FleetSpec['clients'][number]['client'] | 'mqtt.js' | 'node:tls';
+}
+
+/** What a device costs, client and server together. */
+export interface Cost {
+  readonly cpuMs: number;
+  readonly kb: number;
+}
+
+/** A contender's two processes. */
+export class Court {
+  readonly contender: Contender;
+  readonly #device: ChildProcess;
+  readonly #cloud: ChildProcess;
+  readonly #at: { port: number; ca: string };
+  readonly #cpu: number[] = [];
+  readonly #kb: number[] = [];
+
+  private constructor(contender: Contender, device: ChildProcess, cloud: ChildProcess, at: { port: number; ca: string }) {
+    this.contender = contender;
+    this.#device = device;
+    this.#cloud = cloud;
+    this.#at = at;
+  }
+
+  static async open(contender: Contender, batch: string): Promise<Court> {
+    const [device, cloud] = [side(contender.execPath), side(contender.execPath)];
+    const order = await serverOrder(contender, batch);
+    const { port = 0, ca = '' } = await ask(cloud, order);
+    return new Court(contender, device, cloud, { port, ca });
+  }
+
+  /** Boots devices that do not count. */
+  async warmUp(images: readonly string[]): Promise<void> {
+    await ask(this.#device, this.#order(images));
+  }
+
+  async round(images: readonly string[]): Promise<void> {
+    const before = await this.#measured();
+    await ask(this.#device, this.#order(images));
+    const after = await this.#measured();
+    this.#cpu.push((after.cpuMs - before.cpuMs) / images.length);
+    this.#kb.push((after.rssKb - before.rssKb) / images.length);
+  }
+
+  cost(): Cost {
+    return { cpuMs: median(this.#cpu), kb: this.#kb.reduce((sum, kb) => sum + kb, 0) / this.#kb.length };
+  }
+
+  end(): void {
+    this.#device.kill('SIGKILL');
+    this.#cloud.kill('SIGKILL');
+  }
+
+  #order(images: readonly string[]): SideOrder {
+    const { client } = this.contender;
+    const { port, ca } = this.#at;
+    if (client === 'mqtt.js' || client === 'node:tls') return { kind: client, port, ca, devices: images.map(credentialsIn) };
+    const order: ShardOrder = {
+      devices: images.map((image) => ({ image, client: { client, transport: 'mqtt', share: 1 }, switches: [0] })),
+      endpoint: { dpsHost: 'localhost', dpsPort: port, gateway: { host: 'localhost', port }, ca },
+      tls: '1.2',
+      booting: BOOTING,
+      powerOffAfterRunning: false,
+      writeBack: false,
+      sourceAddresses: [],
+      startedAt: Date.now(),
+    };
+    return { kind: 'shard', order };
+  }
+
+  async #measured(): Promise<{ cpuMs: number; rssKb: number }> {
+    const [device, cloud] = await Promise.all([ask(this.#device, { kind: 'measure' }), ask(this.#cloud, { kind: 'measure' })]);
+    return { cpuMs: device.cpuMs + cloud.cpuMs, rssKb: device.rssKb + cloud.rssKb };
+  }
+}
+
+async function serverOrder({ client }: Contender, batch: string): Promise<SideOrder> {
+  switch (client) {
+    case 'mqtt.js':
+      return { kind: 'aedes', identity: await makeServerIdentity(['localhost']) };
+    case 'node:tls':
+      return { kind: 'echo', identity: await makeServerIdentity(['localhost']) };
+    default:
+      return { kind: 'cloud', batch };
+  }
+}
+
+function side(execPath: string): ChildProcess {
+  const isNode = !/bun(\.exe)?$/.test(execPath);
+  return fork(fileURLToPath(new URL('./boot-side.js', import.meta.url)), {
+    execPath,
+    execArgv: isNode ? ['--expose-gc'] : [],
+    serialization: 'json',
+  });
+}
+
+async function ask(child: ChildProcess, order: SideOrder): Promise<SideAnswer> {
+  child.send(order);
+  const over = new AbortController();
+  try {
+    const ended = once(child, 'exit', { signal: over.signal }).then(([code]): never => {
+      throw new Error(`a side of the bench ended with ${code} at ${order.kind}`);
+    });
+    ended.catch(() => undefined);
+    const [answer] = (await Promise.race([once(child, 'message', { signal: over.signal }), ended])) as [SideAnswer];
+    return answer;
+  } finally {
+    over.abort();
+  }
+}
+
+function credentialsIn(image: string): { cert: string; key: string } {
+  const { secureCert } = openImage(memoryStorage(readFileSync(image)));
+  return { cert: secureCert?.deviceCertificate ?? '', key: secureCert?.privateKey ?? '' };
+}
