@@ -1,3 +1,5 @@
+import { armChoices } from '@zerotouch/cloud-sim/api/arm/choices';
+import { UNSERVED } from '@zerotouch/cloud-sim/api/arm/unserved';
 import { serviceChoices } from '@zerotouch/cloud-sim/api/service/choices';
 import { type Choice, dpsChoices, hubChoices } from '@zerotouch/cloud-sim/choices';
 
@@ -43,7 +45,16 @@ const DIFFERENCES: readonly (readonly [what: string, here: string])[] = [
   ['`--workers`', 'processes that do TLS alone; a renegotiation is refused, as without them'],
   ['reasons', 'the real reason of each refusal is kept and shown; Azure keeps it to itself'],
   ['IoT Edge', 'edge devices get `$edgeAgent` and `$edgeHub`, modules sign in and have twins; messages are not routed between modules'],
-  ['Entra ID', 'not modelled: shared access policies only'],
+  ['Entra ID', 'not modelled: shared access policies only; the resource manager has one service principal, which may do everything'],
+  [
+    'resources',
+    'are ready when the first answer goes out; Azure takes minutes. One DPS, `zerotouch`, is always there and cannot be deleted',
+  ],
+  ['size of a hub', 'rates follow tier and units; of the basic tiers everything works, daily quotas and prices are not kept'],
+  [
+    'linking a hub',
+    'the policy of the connection string is looked up at once, and a link by which DPS could do nothing (key, rights, host) is refused by name; a key that is regenerated later goes stale as in Azure',
+  ],
 ];
 
 /** docs/differences-from-azure.md: what is not the same, and what was chosen where no source says what Azure does. */
@@ -57,6 +68,18 @@ What official clients do against Azure they do against the local cloud unchanged
 | what | here |
 | --- | --- |
 ${DIFFERENCES.map(([what, here]) => `| ${what} | ${here} |`).join('\n')}
+
+## Operations of the resource manager that are refused
+
+From \`cloud-sim/api/arm/unserved.ts\`. Other providers, and what no specification file names, are refused with 404.
+
+${unserved()}
+
+## Our choices in the resource manager
+
+From \`cloud-sim/api/arm/choices.ts\`.
+
+${table(armChoices)}
 
 ## Our choices at DPS
 
@@ -74,6 +97,14 @@ ${table(serviceChoices)}
 
 ${table(hubChoices)}
 `;
+}
+
+function unserved(): string {
+  const rows = UNSERVED.map(({ what, type, paths, instead }) => {
+    const operations = paths.map(({ path, methods }) => `\`${methods.join(' ')} ${path.replace(/:\w+/g, '{}')}\``);
+    return `| ${what} | ${type} | ${operations.join('<br>')} | ${instead} |`;
+  });
+  return ['| what | of | operations | instead |', '| --- | --- | --- | --- |', ...rows].join('\n');
 }
 
 function table(choices: Readonly<Record<string, Choice<unknown>>>): string {

@@ -10,16 +10,19 @@ import type { PrincipalRecord, Store } from '../../store/store.js';
 import { guid } from '../../unique.js';
 import { byFirstSegment, jsonApi, lazyApi } from '../http-api.js';
 import { certificateRoutes } from './certificates.js';
+import { armChoices } from './choices.js';
 import { type ArmError, armErrorOf, managerError } from './errors.js';
 import { groupRoutes } from './group-routes.js';
 import { ResourceGroups } from './groups.js';
+import { HUB_TYPE, hubOf } from './hub-names.js';
 import { hubRoutes } from './hubs.js';
 import { Operations } from './operations.js';
 import { originOf } from './origin.js';
 import { type ArmCall, type ArmRoute, PROVIDER } from './route.js';
-import { serviceRoutes } from './services.js';
+import { SERVICE_TYPE, serviceOf, serviceRoutes } from './services.js';
 import { mountSignIn, signInFlaw } from './sign-in.js';
 import { Tokens } from './tokens.js';
+import { unservedRoutes } from './unserved.js';
 
 /** First segments of the paths that the resource manager and its sign-in answer. */
 const SEGMENTS = ['subscriptions', 'tenants', 'providers', 'metadata', 'adfs'];
@@ -58,8 +61,14 @@ async function makeRoutes(parts: ArmParts): Promise<FastifyInstance> {
   const routes = [
     ...groupRoutes(groups, operations),
     ...serviceRoutes({ dps, groups, operations, entropy, limits }),
-    ...certificateRoutes(dps),
+    ...certificateRoutes({
+      type: SERVICE_TYPE,
+      created: 200,
+      authoritiesOf: async (call) => (await serviceOf(dps, call)).enrolments.authorities,
+    }),
     ...hubRoutes({ park, groups, operations, entropy }),
+    ...certificateRoutes({ type: HUB_TYPE, created: 201, authoritiesOf: async (call) => hubOf(park, call).authorities }),
+    ...unservedRoutes(),
   ];
   for (const route of routes) mount(app, route, { tokens, groups });
   await app.ready();
@@ -142,6 +151,18 @@ function errorAnswer({ entropy, log }: ArmParts) {
     if (known === undefined) log.error({ err: error, url: request.url }, 'a call of the resource manager failed');
     else log.warn({ method: request.method, path: request.url.split('?')[0], code: known.code }, known.message);
     const answered = known ?? managerError(500, 'InternalServerError', 'the local cloud itself failed; its log says how');
-    return reply.code(answered.status).header('x-ms-request-id', guid(entropy)).send(answered.body);
+    return reply
+      .code(answered.status)
+      .header('x-ms-request-id', guid(entropy))
+      .send(answered.bodyAs({ numbered: hasNumberedErrors(request) }));
   };
+}
+
+function hasNumberedErrors({ url, query }: FastifyRequest): boolean {
+  const { 'api-version': version } = (query ?? {}) as { 'api-version'?: unknown };
+  return (
+    url.toLowerCase().includes(`/${SERVICE_TYPE.toLowerCase()}`) &&
+    typeof version === 'string' &&
+    version >= armChoices.numberedErrorsFrom.value
+  );
 }

@@ -1,10 +1,8 @@
 import { z } from 'zod';
-import type { CertificateView } from '../../dps/authorities.js';
-import type { DpsPark } from '../../dps/park.js';
+import type { CertificateService, CertificateView } from '../../dps/authorities.js';
 import { ArmError, badRequest } from './errors.js';
-import { type ArmAnswer, type ArmCall, type ArmRoute, collectionUrls, PROVIDER } from './route.js';
+import { type ArmAnswer, type ArmCall, type ArmRoute, collectionUrls, PROVIDER, resourceId } from './route.js';
 import { flawed } from './service-body.js';
-import { serviceOf } from './services.js';
 
 const content = { certificate: z.string().nullish(), isVerified: z.boolean().nullish() };
 // Until 2021-10-15 the members were at the top; from 2022-02-05 on they are under `properties`.
@@ -13,17 +11,24 @@ const proofBody = z.looseObject({ certificate: z.string().min(1) });
 
 const NAME = /^[A-Za-z0-9._-]{1,64}$/;
 
-/** CA certificates of a DPS and their proof of possession. Source: swagger of the DPS resource, DpsCertificate. */
-export function certificateRoutes(dps: DpsPark): ArmRoute[] {
-  const all = `${collectionUrls('provisioningServices').ofGroup}/:name/certificates`;
+/** Whose certificates they are. */
+export interface CertificateOwner {
+  /** Type of the resource that has them. */
+  type: string;
+  /** Status of an upload that is not a replacement: the specification files of DPS know no 201. */
+  created: 200 | 201;
+  /** @throws ArmError 404 when there is no such resource */
+  authoritiesOf(call: ArmCall): Promise<CertificateService>;
+}
+
+/** CA certificates of a DPS or a hub and their proof of possession. Source: swagger of both resources, CertificateProperties. */
+export function certificateRoutes({ type, created, authoritiesOf }: CertificateOwner): ArmRoute[] {
+  const all = `${collectionUrls(type).ofGroup}/:name/certificates`;
   const one = `${all}/:part`;
   const of = async (call: ArmCall) => {
-    const service = await serviceOf(dps, call);
-    const base = `/subscriptions/${call.subscription}/resourceGroups/${call.group}/providers/${PROVIDER}/provisioningServices/${service.name}`;
-    return {
-      authorities: service.enrolments.authorities,
-      shown: (view: CertificateView): ArmAnswer => ({ body: shownCertificate(base, view) }),
-    };
+    const authorities = await authoritiesOf(call);
+    const parent = { type, id: resourceId({ ...call, resourceGroup: call.group }, type, call.name) };
+    return { authorities, shown: (view: CertificateView): ArmAnswer => ({ body: shownCertificate(parent, view) }) };
   };
   return [
     {
@@ -51,7 +56,9 @@ export function certificateRoutes(dps: DpsPark): ArmRoute[] {
         const { authorities, shown } = await of(call);
         if (!NAME.test(call.part)) throw badRequest('a certificate has a name of 1 to 64 letters, digits and . _ -');
         const { certificate, isVerified } = readUpload(call.body);
-        return shown(await authorities.upload(call.part, certificate, { ...isVerified, ...etagOf(call) }));
+        const isNew = (await authorities.get(call.part)) === undefined;
+        const answer = shown(await authorities.upload(call.part, certificate, { ...isVerified, ...etagOf(call) }));
+        return isNew ? { ...answer, status: created } : answer;
       },
     },
     {
@@ -102,12 +109,12 @@ function demandedEtag({ ifMatch }: ArmCall): string {
   throw new ArmError(400, 'IfMatchHeaderMissing', 'the header If-Match is required: the etag of the certificate, or *');
 }
 
-function shownCertificate(base: string, view: CertificateView): object {
+function shownCertificate(parent: { type: string; id: string }, view: CertificateView): object {
   const { name, subject, expiry, thumbprint, isVerified, etag, created, updated, certificate } = view;
   return {
-    id: `${base}/certificates/${name}`,
+    id: `${parent.id}/certificates/${name}`,
     name,
-    type: `${PROVIDER}/provisioningServices/certificates`,
+    type: `${PROVIDER}/${parent.type}/certificates`,
     etag,
     properties: {
       subject,

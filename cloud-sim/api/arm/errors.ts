@@ -1,6 +1,7 @@
 import { isFault } from '@zerotouch/foundation/fault';
 import type { CloudFaultCode } from '../../faults.js';
 import { routerRefusal } from '../http-api.js';
+import { armChoices } from './choices.js';
 
 /**
  * A request that is answered with an error. Azure answers in two shapes: the resource manager itself with `{error: {code, message}}`, the provider of
@@ -19,9 +20,11 @@ export class ArmError extends Error {
     this.by = by;
   }
 
-  get body(): object {
+  /** @param numbered the provider's code is a number, as later specification files have it */
+  bodyAs({ numbered }: { numbered: boolean }): object {
     const { status, code, message } = this;
-    return this.by === 'manager' ? { error: { code, message } } : { code, httpStatusCode: STATUS_NAMES[status] ?? String(status), message };
+    if (this.by === 'manager') return { error: { code, message } };
+    return { code: numbered ? status * 1000 : code, httpStatusCode: STATUS_NAMES[status] ?? String(status), message };
   }
 }
 
@@ -33,6 +36,7 @@ const STATUS_NAMES: Record<number, string> = {
   412: 'PreconditionFailed',
   415: 'UnsupportedMediaType',
   500: 'InternalServerError',
+  501: 'NotImplemented',
 };
 
 /** @returns a refusal by the resource manager itself, before a provider is asked */
@@ -46,8 +50,8 @@ export function badRequest(message: string): ArmError {
 }
 
 /** What Azure has and the local cloud has not. @param what of the request, by its name there */
-export function notServed(what: string, remedy: string): ArmError {
-  return new ArmError(400, 'NotSupportedByLocalCloud', `${what} is not served by the local cloud: ${remedy}`);
+export function notServed(what: string, remedy: string, status: number = armChoices.unservedMember.value): ArmError {
+  return new ArmError(status, 'NotSupportedByLocalCloud', `${what} is not served by the local cloud: ${remedy}`);
 }
 
 /** What the domain throws, as a provider answers it. */

@@ -13,11 +13,14 @@ const HUB_RIGHTS: readonly PolicyRecord['rights'][number][] = ['RegistryRead', '
 export const MAX_UNITS: Record<HubTier, number> = { F1: 1, B1: 200, B2: 200, B3: 10, S1: 200, S2: 200, S3: 10 };
 
 const items = z.array(z.unknown()).nullish();
+const tags = z.record(z.string(), z.string()).nullish();
+const sku = z.looseObject({ name: z.enum(HUB_TIERS), capacity: z.int().min(1).nullish() });
+const patch = z.looseObject({ tags, sku: sku.nullish() });
 const body = z.looseObject({
   location: z.string().min(1),
-  tags: z.record(z.string(), z.string()).nullish(),
+  tags,
   etag: z.string().nullish(),
-  sku: z.looseObject({ name: z.enum(HUB_TIERS), capacity: z.int().min(1).nullish() }),
+  sku,
   identity: z.looseObject({ type: z.string().nullish() }).nullish(),
   properties: z
     .looseObject({
@@ -45,13 +48,17 @@ const KEPT = [
   'enableDataResidency',
 ] as const;
 
+/** What a hub is to be bought as. */
+export interface WantedSize {
+  tier: HubTier;
+  units: number;
+}
+
 /** What a PUT asks of a hub. */
-export interface WantedHub {
+export interface WantedHub extends WantedSize {
   location: string;
   tags: Record<string, string> | undefined;
   etag: string | undefined;
-  tier: HubTier;
-  units: number;
   /** `undefined`: they stay as they are. */
   policies: WantedPolicy<PolicyRecord['rights'][number]>[] | undefined;
   properties: JsonObject;
@@ -66,18 +73,34 @@ export function readHubBody(value: unknown): WantedHub {
   if (!read.success) throw flawed(read.error);
   const { location, tags, etag, sku, identity, properties } = read.data;
   refuseForeign(properties ?? {}, identity?.type);
-  const capacity = sku.capacity ?? 1;
-  if (capacity > MAX_UNITS[sku.name]) throw badRequest(`sku.capacity: ${sku.name} has at most ${MAX_UNITS[sku.name]} units`);
   const policies = properties?.authorizationPolicies;
   return {
     location,
     tags: tags ?? undefined,
     etag: etag ?? undefined,
-    tier: sku.name,
-    units: capacity,
+    ...sizeOf(sku),
     policies: policies == null ? undefined : rightsIn(policies, HUB_RIGHTS),
     properties: Object.fromEntries(KEPT.flatMap((name) => (properties?.[name] == null ? [] : [[name, properties[name]]]))) as JsonObject,
   };
+}
+
+/**
+ * Reads the body of a PATCH. Azure's specification has tags alone in it; a size is taken too, and what else comes is refused instead of overlooked.
+ * @throws ArmError 400 naming the member
+ */
+export function readHubPatch(value: unknown): { tags: Record<string, string> | undefined; size: WantedSize | undefined } {
+  const read = patch.safeParse(value);
+  if (!read.success) throw flawed(read.error);
+  const { tags, sku, ...others } = read.data;
+  const other = Object.keys(others).find((name) => name === 'properties' || name === 'identity');
+  if (other !== undefined) throw badRequest(`${other}: a PATCH changes tags and sku; use PUT, with the whole hub`);
+  return { tags: tags ?? undefined, size: sku == null ? undefined : sizeOf(sku) };
+}
+
+function sizeOf({ name, capacity }: z.infer<typeof sku>): WantedSize {
+  const units = capacity ?? 1;
+  if (units > MAX_UNITS[name]) throw badRequest(`sku.capacity: ${name} has at most ${MAX_UNITS[name]} units`);
+  return { tier: name, units };
 }
 
 function refuseForeign(properties: NonNullable<z.infer<typeof body>['properties']>, identity: string | null | undefined): void {

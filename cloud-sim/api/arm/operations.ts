@@ -1,10 +1,8 @@
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import { guid } from '../../unique.js';
+import { armChoices } from './choices.js';
 import { managerError } from './errors.js';
 import type { ArmAnswer, ArmCall } from './route.js';
-
-/** Operations that are remembered; the oldest go first. */
-const REMEMBERED = 1000;
 
 /**
  * What was done and is asked for again: Azure works on a resource after it has answered, and its clients wait by asking how far it is. Here all is
@@ -22,7 +20,7 @@ export class Operations {
   begun(id: string, { origin, apiVersion }: ArmCall): Record<string, string> {
     const operation = guid(this.#entropy);
     this.#done.add(operation);
-    if (this.#done.size > REMEMBERED) this.#done.delete([...this.#done][0] ?? '');
+    if (this.#done.size > armChoices.oldOperations.value) this.#done.delete([...this.#done][0] ?? '');
     const url = `${origin}${id}/operationresults/${operation}?api-version=${apiVersion}&asyncinfo`;
     return { 'azure-asyncoperation': url, 'retry-after': '0' };
   }

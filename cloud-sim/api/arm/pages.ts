@@ -1,8 +1,6 @@
+import { armChoices } from './choices.js';
 import { badRequest } from './errors.js';
 import type { ArmAnswer, ArmCall } from './route.js';
-
-/** Items on a page; `$top` asks for fewer. */
-const PAGE = 100;
 
 /**
  * Some of a list, and where the rest is.
@@ -22,8 +20,8 @@ export function pageOf<T extends { id: string }>(items: readonly T[], path: stri
 }
 
 function sizeOf(top: string | undefined): number {
-  if (top === undefined) return PAGE;
+  if (top === undefined) return armChoices.pageItems.value;
   const size = Number(top);
-  if (Number.isInteger(size) && size >= 1) return Math.min(size, PAGE);
+  if (Number.isInteger(size) && size >= 1) return Math.min(size, armChoices.pageItems.value);
   throw badRequest('$top must be a whole number, at least 1');
 }

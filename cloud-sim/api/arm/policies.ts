@@ -1,3 +1,5 @@
+import { parseKey } from '@zerotouch/azure-wire/keys';
+import { isFault } from '@zerotouch/foundation/fault';
 import { z } from 'zod';
 import { ArmError, badRequest } from './errors.js';
 
@@ -31,6 +33,7 @@ export function rightsIn<Right extends string>(
     const foreign = asked.find((right) => !known.some((one) => one.toLowerCase() === right));
     if (foreign !== undefined)
       throw badRequest(`policy ${JSON.stringify(keyName)}: there is no right ${JSON.stringify(foreign)}; there are ${known.join(', ')}`);
+    for (const key of [primaryKey, secondaryKey]) if (key) checkKey(keyName, key);
     return {
       name: keyName,
       rights: known.filter((right) => asked.includes(right.toLowerCase())),
@@ -38,6 +41,15 @@ export function rightsIn<Right extends string>(
       ...(secondaryKey ? { secondaryKey } : {}),
     };
   });
+}
+
+function checkKey(policy: string, key: string): void {
+  try {
+    parseKey(key);
+  } catch (error) {
+    if (isFault(error)) throw badRequest(`policy ${JSON.stringify(policy)}: ${error.message}`);
+    throw error;
+  }
 }
 
 /** A policy with its keys, as listkeys shows it. */

@@ -7,6 +7,7 @@ import { serviceHost } from '../../dps/policies.js';
 import type { LimitValues } from '../../limits.js';
 import { SERVICE_KEY, type ServiceRecord } from '../../store/store.js';
 import { resourceEtag } from '../../unique.js';
+import { armChoices } from './choices.js';
 import { ArmError, managerError } from './errors.js';
 import type { ResourceGroups } from './groups.js';
 import type { Operations } from './operations.js';
@@ -16,7 +17,8 @@ import { type ArmCall, type ArmRoute, collectionUrls, PROVIDER, resourceId, same
 import { ALLOCATION_POLICIES, flawed, readServiceBody } from './service-body.js';
 import { changeService } from './service-change.js';
 
-const TYPE = 'provisioningServices';
+/** Type of the resource. */
+export const SERVICE_TYPE = 'provisioningServices';
 
 /** What the resources are made of. */
 export interface ServiceResourcesParts {
@@ -30,7 +32,7 @@ export interface ServiceResourcesParts {
 /** DPS as resources. Source: swagger of Microsoft.Devices/provisioningServices. */
 export function serviceRoutes(parts: ServiceResourcesParts): ArmRoute[] {
   const { dps, operations } = parts;
-  const { ofSubscription, ofGroup } = collectionUrls(TYPE);
+  const { ofSubscription, ofGroup } = collectionUrls(SERVICE_TYPE);
   const one = `${ofGroup}/:name`;
   const of = (call: ArmCall): Promise<ProvisioningService> => serviceOf(dps, call);
   const policies = async (call: ArmCall) => (await of(call)).store.policies.list();
@@ -47,7 +49,8 @@ export function serviceRoutes(parts: ServiceResourcesParts): ArmRoute[] {
     {
       method: 'GET',
       url: ofSubscription,
-      answer: async (call) => pageOf(await shownAll(dps, call), `/subscriptions/${call.subscription}/providers/${PROVIDER}/${TYPE}`, call),
+      answer: async (call) =>
+        pageOf(await shownAll(dps, call), `/subscriptions/${call.subscription}/providers/${PROVIDER}/${SERVICE_TYPE}`, call),
     },
     {
       method: 'GET',
@@ -55,7 +58,7 @@ export function serviceRoutes(parts: ServiceResourcesParts): ArmRoute[] {
       answer: async (call) =>
         pageOf(
           await shownAll(dps, call, (await parts.groups.need(call.subscription, call.group)).name),
-          `/subscriptions/${call.subscription}/resourceGroups/${call.group}/providers/${PROVIDER}/${TYPE}`,
+          `/subscriptions/${call.subscription}/resourceGroups/${call.group}/providers/${PROVIDER}/${SERVICE_TYPE}`,
           call,
         ),
     },
@@ -98,7 +101,7 @@ export function serviceRoutes(parts: ServiceResourcesParts): ArmRoute[] {
 export async function serviceOf(dps: DpsPark, call: ArmCall): Promise<ProvisioningService> {
   const service = dps.get(call.name);
   if (service !== undefined && isIn(await service.record(), call)) return service;
-  throw notFound(call, TYPE);
+  throw notFound(call, SERVICE_TYPE);
 }
 
 /** @returns what the resource manager says of a resource that is not there */
@@ -134,7 +137,7 @@ async function put(call: ArmCall, parts: ServiceResourcesParts) {
     }
   }
   if (there === undefined && (wanted.etag ?? call.ifMatch) !== undefined) {
-    throw new ArmError(412, 'PreconditionFailed', 'an etag was given, and there is no such DPS');
+    throw new ArmError(armChoices.etagOfNothing.value, 'PreconditionFailed', 'an etag was given, and there is no such DPS');
   }
   const service = there ?? (await dps.create({ name: call.name, region, subscription: group.subscription, resourceGroup: group.name }));
   try {
@@ -168,10 +171,10 @@ async function shownService(service: ProvisioningService): Promise<{ id: string 
   const links = await service.links.list();
   const { name, region, subscription, resourceGroup, tags = {}, etag, idScope, capacity, allocationPolicy } = record;
   return {
-    id: resourceId(record, TYPE, name),
+    id: resourceId(record, SERVICE_TYPE, name),
     ...{
       name,
-      type: `${PROVIDER}/${TYPE}`,
+      type: `${PROVIDER}/${SERVICE_TYPE}`,
       location: region,
       tags,
       etag,

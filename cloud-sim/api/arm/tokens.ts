@@ -4,13 +4,14 @@ import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import type { AuthorityRecord, PrincipalRecord, Store } from '../../store/store.js';
 import { generatedKey, guid } from '../../unique.js';
+import { armChoices } from './choices.js';
 
 /** The one tenant; in the ADFS form of sign-in it is told in no URL. */
 export const TENANT = '7d1a6f3e-0c52-4b8a-9f17-2e5c8b4d6a90';
 /** The one service principal of a local cloud. */
 export const OPERATOR_ID = '5a0c7f1e-2b64-4d39-9e8b-6f3d1c2a4b70';
-/** Seconds that an access token is good. As Azure's. */
-export const TOKEN_SECONDS = 3600;
+/** Seconds that an access token is good. */
+export const TOKEN_SECONDS = armChoices.tokenSeconds.value;
 
 const ISSUER = 'zerotouch local cloud';
 const ALGORITHM = 'ES256';

@@ -1,5 +1,9 @@
 import t from 'tap';
+import { issue, makeAuthority } from '../certificates.js';
 import { cloudFor, key } from '../clouds.js';
+import { registryOf } from '../hub/service-clients.js';
+import { ManualClock } from '../manual-clock.js';
+import { signIn } from '../official-clients.js';
 import { managementClients, managerOf, SUBSCRIPTION } from './manager.js';
 
 const GROUP = 'zerotouch';
@@ -82,6 +86,70 @@ t.test('the management package makes, finds, changes and removes hubs', async (t
   await api.beginDeleteAndWait(GROUP, 'hub-new');
   await t.rejects(api.get(GROUP, 'hub-new'), { statusCode: 404, code: 'ResourceNotFound' });
   t.equal(cloud.hubs.length, 3);
+});
+
+t.test('a hub takes as much as it was bought for, from the moment it is scaled', async (t) => {
+  const clock = new ManualClock(Date.now());
+  const cloud = await cloudFor(t, { clock, limits: { hubRateFactor: 1 } });
+  const { iotHubResource: api } = (await managementClients(t, cloud)).hubs;
+  const { host } = cloud.hubs[0] as (typeof cloud.hubs)[0];
+  const registry = registryOf(cloud, host);
+  const fits = async () => {
+    clock.advance(10_000);
+    for (let n = 0; ; n++) {
+      try {
+        await registry.list();
+      } catch (error) {
+        t.match(error, { name: 'ThrottlingError' });
+        return n;
+      }
+    }
+  };
+  t.equal(await fits(), 3, 'two seconds of 100 a minute');
+  const hub = await api.get(GROUP, 'hub-weu');
+  await api.beginCreateOrUpdateAndWait(GROUP, 'hub-weu', { ...hub, sku: { name: 'S1', capacity: 3 } });
+  t.equal(await fits(), 10, 'a PUT');
+  t.match(cloud.hubs[0], { host });
+  const { call } = await managerOf(t, cloud);
+  const url = `/subscriptions/${SUBSCRIPTION}/resourceGroups/${GROUP}/providers/Microsoft.Devices/IotHubs/hub-weu`;
+  t.match(await call('PATCH', url, { body: { sku: { name: 'S2', capacity: 6 } } }), { body: { sku: { tier: 'Standard', capacity: 6 } } });
+  t.equal(await fits(), 20, 'a PATCH');
+  t.match(await call('GET', url), { body: { sku: { name: 'S2', capacity: 6 } } });
+  for (const [body, message] of [
+    [{ sku: { name: 'S3', capacity: 11 } }, /S3 has at most 10 units/],
+    [{ sku: { name: 'B2', capacity: 1 } }, /S2, which cannot become B2: .*from basic to standard only/],
+    [{ sku: { name: 'F1', capacity: 1 } }, /S2, which cannot become F1: make another hub/],
+    [{ properties: {} }, /a PATCH changes tags and sku; use PUT/],
+  ] as const) {
+    t.match(await call('PATCH', url, { body }), { status: 400, body: { code: 'BadRequest', message } });
+  }
+  t.match(await call('GET', url), { body: { sku: { name: 'S2', capacity: 6 } } }, 'what was refused changed nothing');
+});
+
+t.test('devices under a CA sign in once its possession is proved to the hub', async (t) => {
+  const cloud = await cloudFor(t);
+  const { certificates } = (await managementClients(t, cloud)).hubs;
+  const { host } = cloud.hubs[0] as (typeof cloud.hubs)[0];
+  const root = await makeAuthority('Line 7');
+  const leaf = await issue(root, 'dev-1');
+  await cloud.hub(host).createDevice({ deviceId: 'dev-1', authentication: { type: 'certificateAuthority' } });
+  const base64 = (pem: string) => Buffer.from(pem).toString('base64');
+  const uploaded = await certificates.createOrUpdate(GROUP, 'hub-weu', 'root', { properties: { certificate: base64(root.pem) } });
+  t.match(uploaded, {
+    id: /IotHubs\/hub-weu\/certificates\/root$/,
+    type: 'Microsoft.Devices/IotHubs/certificates',
+    properties: { subject: 'CN=Line 7', isVerified: false },
+  });
+  await t.rejects(signIn(cloud, host, 'dev-1', { leaf }), 'nobody proved it yet');
+  t.match((await cloud.attempts('dev-1')).at(-1), { reason: { rule: 'x509-hub-authority' } });
+  const coded = await certificates.generateVerificationCode(GROUP, 'hub-weu', 'root', uploaded.etag ?? '');
+  const proof = { certificate: base64((await issue(root, coded.properties?.verificationCode ?? '')).cert) };
+  t.match(await certificates.verify(GROUP, 'hub-weu', 'root', coded.etag ?? '', proof), { properties: { isVerified: true } });
+  await (await signIn(cloud, host, 'dev-1', { leaf })).close();
+  t.match((await certificates.listByIotHub(GROUP, 'hub-weu')).value, [{ name: 'root' }]);
+  t.strictSame((await certificates.listByIotHub(GROUP, 'hub-eus')).value, [], 'each hub has its own');
+  await certificates.delete(GROUP, 'hub-weu', 'root', '*');
+  await t.rejects(signIn(cloud, host, 'dev-1', { leaf }));
 });
 
 t.test('resource groups hold what is made in them, and long lists come in pages', async (t) => {

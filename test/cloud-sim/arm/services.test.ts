@@ -1,4 +1,5 @@
 import https from 'node:https';
+import { UNSERVED } from '@zerotouch/cloud-sim/api/arm/unserved';
 import type { Cloud } from '@zerotouch/cloud-sim/cloud';
 import { readHubConnectionString } from '@zerotouch/cloud-sim/dps/links';
 import provisioning from 'azure-iot-provisioning-service';
@@ -206,10 +207,18 @@ t.test('what is not served is named', async (t) => {
   for (const [path, message] of [
     [`${base}/Microsoft.Storage/storageAccounts/x`, /'Microsoft.Storage' is invalid/],
     [`${devices}/accounts`, /'accounts' could not be found/],
-    [`${devices}/provisioningServices/zerotouch/privateLinkResources`, /privateLinkResources is not served/],
-    [`${devices}/IotHubs/hub-weu/certificates`, /certificates is not served/],
+    [`${devices}/provisioningServices/zerotouch/nothing`, /nothing is not served/],
   ] as const) {
     t.match(await call('GET', path), { status: 404, body: { error: { message } } });
+  }
+  for (const { what, type, paths, instead } of UNSERVED) {
+    for (const { path, methods } of paths) {
+      for (const method of methods) {
+        const answer = await call(method, `${devices}/${type}/x/${path.replace(/:\w+/g, 'y')}`);
+        t.match(answer, { status: 501, body: { code: 'NotSupportedByLocalCloud', httpStatusCode: 'NotImplemented' } });
+        t.ok(String(answer.body.message).includes(`(${what}) is not served by the local cloud: ${instead}`), `${method} ${path}`);
+      }
+    }
   }
   t.match(await call('GET', '/subscriptions/8b7e2d94-15c6-4b7a-8f21-6c9a4e3d2bff'), {
     status: 404,
