@@ -1,4 +1,6 @@
+import type { TransportConfig } from 'azure-iot-common';
 import amqp from 'azure-iot-device-amqp';
+import { WEB_SOCKET_PATH } from './address.js';
 import { invalid } from './evidence.js';
 import { sortAmqpError } from './evidence-amqp.js';
 import { WatchedAmqpBase } from './sdk-amqp-base.js';
@@ -21,7 +23,7 @@ export function openAmqpHub(transport: 'amqp' | 'amqp-ws'): OpenHubLine {
         },
       },
     );
-    const Transport = transport === 'amqp' ? amqp.Amqp : amqp.AmqpWs;
+    const Transport = transport === 'amqp' ? amqp.Amqp : AmqpOverWebSocket;
     const line = new Transport(provider, watched.base as unknown as ConstructorParameters<typeof amqp.Amqp>[1]);
     return {
       transport: line as unknown as HubLine['transport'],
@@ -35,4 +37,11 @@ export function openAmqpHub(transport: 'amqp' | 'amqp-ws'): OpenHubLine {
       cut: () => watched.cut(),
     };
   };
+}
+
+/** The SDK's own AmqpWs takes no base, and so no connection but one that it opens itself. */
+class AmqpOverWebSocket extends amqp.Amqp {
+  protected override _getConnectionUri({ gatewayHostName, host }: TransportConfig): string {
+    return `wss://${gatewayHostName ?? host}:443${WEB_SOCKET_PATH}`;
+  }
 }

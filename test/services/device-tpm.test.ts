@@ -43,7 +43,7 @@ t.test('a blob for another TPM, or a damaged one, is turned down, and leaves not
   await t.rejects(tpm.activate(blob.subarray(0, 30)), { code: 'TPM_GARBLED' });
 });
 
-for (const transport of ['amqp', 'http'] as const) {
+for (const transport of ['amqp', 'amqp-ws', 'http'] as const) {
   t.test(`a device with no secret in its image reaches its hub by its TPM, DPS over ${transport}`, async (t) => {
     const cloud = await startCloud({ retryAfterSeconds: 0 });
     t.teardown(() => cloud.close());

@@ -59,8 +59,7 @@ for (const [client, transport] of ways) {
       t.teardown(() => cloud.close());
       const identity = await enrolled(cloud, kind, `dev-${client}-${kind}`);
       const endpoint = endpointOf(cloud);
-      const { dps } = clientPorts(client, systemClock, transport);
-      const { hub } = clientPorts(client, systemClock, transport.startsWith('amqp') ? 'mqtt' : transport);
+      const { dps, hub } = clientPorts(client, systemClock, transport);
 
       const assignment = await dps.register({ identity, endpoint }, () => undefined, patient());
       if (assignment.outcome !== 'assigned') throw new Error(assignment.detail);
