@@ -125,7 +125,7 @@ function protocols({ dps, park, journal, clock, entropy, log }: Services, sweep:
   const receive = mqttReceptionist({ dps, hubs: park.running, journal });
   const greet = amqpReceptionist({ dps, clock, entropy });
   const behind = (address: string, means: ConnectionMeans) =>
-    isHubAddress(address) ? new HubLinks(means, park.running) : new DpsLinks(means, greet);
+    isHubAddress(address) ? new HubLinks(means, park.running, journal) : new DpsLinks(means, greet);
   const common = { clock, log, connectTimeout, onClosed: sweep.delete.bind(sweep) };
   return {
     speakMqtt: (channel: Channel) => sweep.add(new MqttConnection({ channel, receive, ...common })),

@@ -1,5 +1,6 @@
 import { hubErrors, type ServiceErrorEntry } from '@zerotouch/azure-wire/errors';
-import type { Rule } from '../reasons.js';
+import { nearestWords } from '../nearest.js';
+import type { Reason, Rule } from '../reasons.js';
 
 /** What a hub answers where a code can be said (HTTPS, AMQP) to a device that it does not let in. Source: hub/troubleshoot-error-codes. */
 export function hubRefusal(rule: Rule): ServiceErrorEntry {
@@ -13,4 +14,16 @@ export function hubRefusal(rule: Rule): ServiceErrorEntry {
     default:
       return hubErrors.unauthorized;
   }
+}
+
+/** Why nobody is let in at a hub that does not run here. @param hosts of the hubs that do */
+export function unknownHub(host: string, hosts: Iterable<string>): Reason {
+  return {
+    rule: 'hub-unknown',
+    text: 'no hub of this name runs here',
+    seen: host,
+    expected: `one of ${[...hosts].join(', ')}`,
+    nearest: nearestWords(host, hosts) ?? 'none: no hub runs here',
+    remedy: 'register with DPS again',
+  };
 }

@@ -267,11 +267,11 @@ export class Hub {
       return {
         reason: {
           rule: 'client-id',
-          text: moduleId === undefined ? 'the client id is not the device id' : 'the client id is not {deviceId}/{moduleId}',
+          text: `the ${transport.startsWith('amqp') ? 'user name' : 'client id'} is not ${moduleId === undefined ? 'the device id' : '{deviceId}/{moduleId}'}`,
           seen: clientId,
           expected: wantedId,
           nearest: `${JSON.stringify(wantedId)}; ${difference(clientId, wantedId)}`,
-          remedy: 'connect with the device id as MQTT client id, a module with {deviceId}/{moduleId}',
+          remedy: 'connect with the device id as MQTT client id, or before @sas in the AMQP user name; a module with {deviceId}/{moduleId}',
         },
       };
     }

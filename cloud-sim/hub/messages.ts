@@ -139,12 +139,14 @@ export class Messages {
 
   /** Empties a device's queue. @returns how many there were */
   async purge(deviceId: string): Promise<number> {
-    const { store } = this.#parts;
-    const queue = await store.queues.get(this.#key(deviceId));
-    if (queue === undefined) return 0;
-    await this.forget(deviceId);
-    for (const message of queue.messages) await this.#tell(deviceId, message, 'Purged');
-    return queue.messages.length;
+    await this.#expire(deviceId);
+    let purged: readonly QueuedMessage[] = [];
+    await this.#update(deviceId, (current) => {
+      purged = current?.messages ?? [];
+      return undefined;
+    });
+    for (const message of purged) await this.#tell(deviceId, message, 'Purged');
+    return purged.length;
   }
 
   /** Forgets the queue of a device that is gone. */

@@ -108,28 +108,30 @@ export class HubSession {
   }
 
   /**
-   * Takes a message; it may be held back for a while when more come than the hub takes.
+   * Takes messages that came in one: all of them or none. They may be held back for a while when more come than the hub takes.
    * @param marks properties of the application that the hub sets itself
-   * @returns why it was not taken, or `undefined`
+   * @returns why they were not taken, or `undefined`
    */
-  async telemetry(
-    { body, system, properties }: Telemetry,
-    marks: Readonly<Record<string, string>> = {},
-  ): Promise<TelemetryProblem | undefined> {
-    const { host, clock, events, journal, throttle, lines } = this.#ground;
+  async telemetry(messages: readonly Telemetry[], marks: Readonly<Record<string, string>> = {}): Promise<TelemetryProblem | undefined> {
+    const { clock, throttle, lines } = this.#ground;
     const limit = hubLimits.telemetryBytes.value;
-    if (body.length > limit) {
-      return { entry: hubErrors.messageTooLarge, text: `telemetry of ${body.length} bytes, at most ${limit} are allowed` };
-    }
-    const shaped = throttle.shape('telemetry');
+    const bytes = messages.reduce((sum, { body }) => sum + body.length, 0);
+    if (bytes > limit) return { entry: hubErrors.messageTooLarge, text: `telemetry of ${bytes} bytes, at most ${limit} are allowed` };
+    const shaped = throttle.shape('telemetry', messages.length);
     if (typeof shaped !== 'number') {
       await this.#throttled(shaped);
       return { entry: hubErrors.throttled, text: shaped.reason.text };
     }
     if (shaped > 0) await clock.wait(shaped);
+    lines.touch(this.identity);
+    for (const message of messages) this.#publish(message, marks);
+    return undefined;
+  }
+
+  #publish({ body, system, properties }: Telemetry, marks: Readonly<Record<string, string>>): void {
+    const { host, clock, events, journal } = this.#ground;
     const enqueuedTimeUtc = timestampUtc(clock.now());
     const { authentication, generationId } = this.#who;
-    lines.touch(this.identity);
     const named = this.#named();
     events.publish({
       enqueuedTimeUtc,
@@ -139,7 +141,6 @@ export class HubSession {
       applicationProperties: { ...properties, ...marks },
     });
     journal.tell('telemetry', { hub: host, ...named, body, properties: bagged({ system, properties: { ...properties, ...marks } }) });
-    return undefined;
   }
 
   /** The oldest message that waits for the device, locked for it. Modules have none. */

@@ -53,11 +53,12 @@ export class HubThrottle {
 
   /**
    * Lets an operation pass later: Azure holds devices' messages back before it refuses any.
+   * @param cost how much of the rate it takes
    * @returns milliseconds to hold it back, or that it is refused
    */
-  shape(kind: HubRate): number | HubThrottled {
+  shape(kind: HubRate, cost = 1): number | HubThrottled {
     const longest = hubChoices.longestShaping.value * 1000;
-    const delay = this.#delay(kind, 1, longest);
+    const delay = this.#delay(kind, cost, longest);
     return delay <= longest ? Math.max(0, delay) : this.#refuse(kind, delay - longest);
   }
 

@@ -8,7 +8,7 @@ import { presentedCertificate } from '../presented.js';
 import type { Watched } from '../sweep.js';
 import type { AmqpReceptionist } from './dps-service.js';
 import { FrameGuard, MAX_FRAME, PROTOCOL } from './guard.js';
-import { createContainer } from './library.js';
+import { createContainer, decodedMessage } from './library.js';
 import { type ConnectionMeans, CREDIT, type LinkHandler, type Outcome } from './links.js';
 import { Pipe } from './pipe.js';
 import { External, type Mechanism, Plain, type SaslIdentity, Unknown } from './sasl.js';
@@ -212,7 +212,11 @@ export class AmqpConnection implements Watched {
       this.#end('more messages came than were asked for');
       return;
     }
-    this.#handler?.message({ message, delivery, receiver });
+    const whole = decodedMessage(message);
+    if (whole === undefined) {
+      delivery.reject({ condition: 'amqp:decode-error', description: 'what came is no AMQP message' });
+      receiver.add_credit(1);
+    } else this.#handler?.message({ message: whole, delivery, receiver });
     this.#enqueue(async () => {
       this.#waiting--;
     });

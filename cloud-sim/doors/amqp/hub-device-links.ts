@@ -106,14 +106,13 @@ export class DeviceLinks {
   }
 
   async #telemetry(message: Message, delivery: Delivery): Promise<void> {
-    for (const one of unbatched(message, (delivery as unknown as { format?: number }).format)) {
-      const problem = await this.#hub.telemetry(telemetryIn(one));
-      if (problem !== undefined) {
-        delivery.reject(hubAmqpError(problem.entry, problem.text));
-        return;
-      }
-    }
-    delivery.accept();
+    const messages = unbatched(message, (delivery as unknown as { format?: number }).format);
+    const problem =
+      messages === undefined
+        ? { entry: hubErrors.argumentInvalid, text: 'the batch is none: data sections that each hold an AMQP message' }
+        : await this.#hub.telemetry(messages.map(telemetryIn));
+    if (problem === undefined) delivery.accept();
+    else delivery.reject(hubAmqpError(problem.entry, problem.text));
   }
 
   async #twin(message: Message): Promise<void> {

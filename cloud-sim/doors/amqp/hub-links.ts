@@ -2,13 +2,14 @@ import { httpStatusOf, hubErrors, type ServiceErrorEntry } from '@zerotouch/azur
 import { HUB_API_VERSION } from '@zerotouch/azure-wire/hub-mqtt';
 import { parseSas } from '@zerotouch/azure-wire/sas';
 import { isFault } from '@zerotouch/foundation/fault';
-import type { Delivery, Receiver, Sender } from 'rhea';
+import type { AmqpError, Delivery, Receiver, Sender } from 'rhea';
 import type { Hub } from '../../hub/hub.js';
 import type { Identity } from '../../hub/identity.js';
 import { identityKey } from '../../hub/identity.js';
 import { judgeService, rightFlaw, type ServicePrincipal } from '../../hub/rights.js';
 import type { HubSession } from '../../hub/session.js';
-import { hubRefusal } from '../hub-refusal.js';
+import type { Journal } from '../../journal.js';
+import { hubRefusal, unknownHub } from '../hub-refusal.js';
 import { DeviceLinks } from './hub-device-links.js';
 import { hubAmqpError, textOf } from './hub-messages.js';
 import { ServiceLinks } from './hub-service-links.js';
@@ -26,15 +27,19 @@ export function isHubAddress(address: string): boolean {
 export class HubLinks implements LinkHandler {
   readonly #means: ConnectionMeans;
   readonly #hubs: ReadonlyMap<string, Hub>;
+  readonly #journal: Pick<Journal, 'attempt'>;
   #device: DeviceLinks | undefined;
   #service: ServiceLinks | undefined;
   #expiresAt = Number.POSITIVE_INFINITY;
   #reply: Sender | undefined;
   readonly #tokens = new Set<Receiver>();
+  /** Links that are refused, and whether a sweep has seen them: they close once their clients can hear why. */
+  readonly #refused = new Map<Sender | Receiver, { error: AmqpError; seen: boolean }>();
 
-  constructor(means: ConnectionMeans, hubs: ReadonlyMap<string, Hub>) {
+  constructor(means: ConnectionMeans, hubs: ReadonlyMap<string, Hub>, journal: Pick<Journal, 'attempt'>) {
     this.#means = means;
     this.#hubs = hubs;
+    this.#journal = journal;
   }
 
   attach(link: Sender | Receiver, address: string): void {
@@ -47,7 +52,7 @@ export class HubLinks implements LinkHandler {
     }
     this.#means.enqueue(async () => {
       const refused = await this.#open(link, address);
-      if (refused !== undefined) link.close(hubAmqpError(refused.entry, refused.text));
+      if (refused !== undefined) this.#refuse(link, hubAmqpError(refused.entry, refused.text));
     });
   }
 
@@ -62,11 +67,14 @@ export class HubLinks implements LinkHandler {
   }
 
   flow(sender: Sender): void {
+    const refused = this.#refused.get(sender);
+    if (refused !== undefined) this.#close(sender, refused.error);
     this.#device?.flow(sender);
     this.#service?.flow(sender);
   }
 
   detached(link: Sender | Receiver): void {
+    this.#refused.delete(link);
     if (link === this.#reply) this.#reply = undefined;
     this.#device?.detached(link);
     this.#service?.detached(link);
@@ -74,12 +82,30 @@ export class HubLinks implements LinkHandler {
 
   sweep(): void {
     if (this.#means.clock.now() >= this.#expiresAt) this.#means.end('the token of the connection has expired');
+    for (const [link, refused] of [...this.#refused]) {
+      if (refused.seen) this.#close(link, refused.error);
+      refused.seen = true;
+    }
     this.#service?.sweep();
   }
 
   closed(cause: string): void {
     this.#device?.closed(cause);
     this.#service?.closed();
+  }
+
+  /**
+   * Closes a link that is not served. A client's library says that a link is open before it says that it was closed; the client can listen for
+   * the latter from then on. Credit on a link that the client reads from shows that it got so far; others are told at once.
+   */
+  #refuse(link: Sender | Receiver, error: AmqpError): void {
+    if (link.is_receiver() || (link as Sender).sendable()) link.close(error);
+    else this.#refused.set(link, { error, seen: false });
+  }
+
+  #close(link: Sender | Receiver, error: AmqpError): void {
+    this.#refused.delete(link);
+    link.close(error);
   }
 
   async #open(link: Sender | Receiver, address: string): Promise<{ entry: ServiceErrorEntry; text: string } | undefined> {
@@ -137,6 +163,7 @@ export class HubLinks implements LinkHandler {
     hub: Hub,
     identity: Identity,
     password: string | undefined,
+    clientId?: string,
   ): Promise<DeviceLinks | { entry: ServiceErrorEntry; text: string }> {
     const { transport } = this.#means;
     const opened = await hub.open(
@@ -145,7 +172,7 @@ export class HubLinks implements LinkHandler {
         deviceId: identity.deviceId,
         moduleId: identity.moduleId,
         apiVersion: HUB_API_VERSION,
-        clientId: undefined,
+        clientId,
         password,
         certificate: this.#means.certificate(),
       },
@@ -179,16 +206,26 @@ export class HubLinks implements LinkHandler {
   /** A device that put no token: it signed in by SASL PLAIN or shows a certificate. */
   async #signInBefore(identity: Identity): Promise<DeviceLinks | { entry: ServiceErrorEntry; text: string }> {
     const { userName, password } = this.#means.identity;
-    const hub = await this.#hubFor(userName === undefined ? this.#means.hostname() : hubOfUser(userName), identity);
-    if (hub === undefined) return { entry: hubErrors.notFound, text: 'no hub of this name runs here' };
-    return this.#signInDevice(hub, identity, password);
+    const name = userName === undefined ? this.#means.hostname() : hubOfUser(userName);
+    const hub = await this.#hubFor(name, identity);
+    if (hub === undefined) return this.#nowhere(name ?? '', identity);
+    return this.#signInDevice(hub, identity, password, userName === undefined ? undefined : deviceOfUser(userName));
+  }
+
+  async #nowhere(host: string, { deviceId: id }: Identity): Promise<{ entry: ServiceErrorEntry; text: string }> {
+    const reason = unknownHub(host, [...this.#hubs.keys()]);
+    const { code } = hubErrors.notFound;
+    const wire = { status: httpStatusOf(code), errorCode: code };
+    await this.#journal.attempt({ service: 'hub', host, transport: this.#means.transport, id, outcome: 'refused', wire, reason });
+    return { entry: hubErrors.notFound, text: reason.text };
   }
 
   /** A service that put no token: it signed in by SASL PLAIN as `{policy}@sas.root.{hub}`. */
   async #signInService(): Promise<ServiceLinks | { refused: string }> {
     const { userName = '', password } = this.#means.identity;
     const hub = this.#byName(hubOfUser(userName));
-    if (hub === undefined || !/@sas\.root\./i.test(userName)) return { refused: 'put a token on $cbs first' };
+    if (hub === undefined || !/@sas\.root\./i.test(userName))
+      return { refused: 'put a token on $cbs first, or sign in by SASL PLAIN as {policy}@sas.root.{hub}' };
     const principal = judgeService(hub.record, password, this.#means.clock.now());
     const flaw = 'refused' in principal ? principal.refused : rightFlaw(principal, 'ServiceConnect');
     if (flaw === undefined) return this.#welcome(hub, principal as ServicePrincipal);
@@ -228,6 +265,11 @@ function resourceOf(token: string): string[] {
 /** `{deviceId}@sas.{hub}` and `{policy}@sas.root.{hub}`. Source: hub/iot-hub-dev-guide-sas. */
 function hubOfUser(userName: string): string | undefined {
   return /@sas\.(?:root\.)?([^/]+)$/i.exec(userName)?.[1];
+}
+
+/** Whom a user name is of; of a policy, which may speak for any device, `undefined`. */
+function deviceOfUser(userName: string): string | undefined {
+  return /@sas\.root\./i.test(userName) ? undefined : userName.replace(/@sas\.[^@]*$/i, '');
 }
 
 function decoded(text: string): string {

@@ -2,7 +2,8 @@ import { hubErrors, type ServiceErrorEntry } from '@zerotouch/azure-wire/errors'
 import rhea, { type AmqpError, type Message } from 'rhea';
 import { plainRecord, type Telemetry } from '../../hub/telemetry.js';
 import type { QueuedMessage } from '../../store/store.js';
-import { bytesOf } from './messages.js';
+import { decodedMessage } from './library.js';
+import { bytesOf, dataSections } from './messages.js';
 
 /** Properties of an AMQP message that are the hub's system properties. Source: AMQP 1.0 (OASIS), part 3.2.4. */
 const PROPERTIES = [
@@ -43,11 +44,13 @@ export function telemetryIn(message: Message): Telemetry {
   return { body: bytesOf(message.body), system, properties: applicationProperties(message) };
 }
 
-/** The messages in one, which may be a batch. @param format of the delivery */
-export function unbatched(message: Message, format: number | undefined): Message[] {
+/** The messages in one, which may be a batch; `undefined` for a batch that cannot be read. @param format of the delivery */
+export function unbatched(message: Message, format: number | undefined): Message[] | undefined {
   if (format !== BATCH_FORMAT) return [message];
-  const { content } = message.body as { content?: Buffer | Buffer[] };
-  return [content ?? []].flat().map((part) => rhea.message.decode(part) as unknown as Message);
+  const parts = dataSections(message.body);
+  if (parts === undefined || parts.length === 0) return undefined;
+  const messages = parts.map(decodedMessage);
+  return messages.every((one) => one !== undefined) ? messages : undefined;
 }
 
 export function applicationProperties({ application_properties: given = {} }: Message): Record<string, string> {

@@ -74,12 +74,14 @@ export function bytesOf(body: unknown): Buffer {
   if (body === undefined || body === null) return Buffer.alloc(0);
   if (Buffer.isBuffer(body)) return body;
   if (typeof body === 'string') return Buffer.from(body);
-  if (isDataSection(body)) return Buffer.concat([body.content].flat());
-  return Buffer.from(JSON.stringify(body));
+  const sections = dataSections(body);
+  return sections === undefined ? Buffer.from(JSON.stringify(body)) : Buffer.concat(sections);
 }
 
-function isDataSection(body: unknown): body is { content: Buffer | Buffer[] } {
-  if (typeof body !== 'object' || body === null) return false;
+/** The data sections that a body is made of, or `undefined` when it is of another kind. */
+export function dataSections(body: unknown): Buffer[] | undefined {
+  if (typeof body !== 'object' || body === null) return undefined;
   const { typecode, content } = body as { typecode?: unknown; content?: unknown };
-  return typecode === DATA_SECTION && [content].flat().every((part) => Buffer.isBuffer(part));
+  const sections = [content].flat();
+  return typecode === DATA_SECTION && sections.every((part): part is Buffer => Buffer.isBuffer(part)) ? sections : undefined;
 }

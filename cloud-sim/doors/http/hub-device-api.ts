@@ -82,7 +82,7 @@ export function hubDeviceApi({ park, clock, entropy, log }: HubDeviceApiParts): 
         'file upload is not supported by the local hub: send the content as messages, or to a storage of your own',
       );
     if (what === 'events' && target.method === 'POST') {
-      for (const message of messagesIn(request, body)) await take(session, message);
+      await take(session, messagesIn(request, body));
       response.writeHead(204).end();
       return;
     }
@@ -116,8 +116,8 @@ export function hubDeviceApi({ park, clock, entropy, log }: HubDeviceApiParts): 
     throw new HubApiError(hubRefusal(opened.reason.rule), 'Unauthorized', { reason: opened.reason.text });
   }
 
-  async function take(session: HubSession, message: Telemetry): Promise<void> {
-    const problem: { entry: ServiceErrorEntry; text: string } | undefined = await session.telemetry(message);
+  async function take(session: HubSession, messages: readonly Telemetry[]): Promise<void> {
+    const problem: { entry: ServiceErrorEntry; text: string } | undefined = await session.telemetry(messages);
     if (problem !== undefined) throw new HubApiError(problem.entry, problem.text);
   }
 

@@ -84,7 +84,7 @@ export class HubMqttSession implements MqttSession {
           return { close: `telemetry to ${JSON.stringify(topic.slice(0, 200))} on the connection of ${this.#name}` };
         const message = { body: payload, ...sortBag(parseBag(request.properties)) };
         const marks = { ...(retain ? { 'mqtt-retain': 'true' } : {}), ...(will ? { 'iothub-MessageType': 'Will' } : {}) };
-        const problem = await this.#hub.telemetry(message, marks);
+        const problem = await this.#hub.telemetry([message], marks);
         return problem === undefined ? { replies: [] } : { close: problem.text };
       }
       case 'twin-get':

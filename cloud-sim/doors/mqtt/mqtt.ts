@@ -8,9 +8,9 @@ import { dpsChoices, hubChoices } from '../../choices.js';
 import type { Dps } from '../../dps/dps.js';
 import type { Hub } from '../../hub/hub.js';
 import type { Journal } from '../../journal.js';
-import { nearestWords } from '../../nearest.js';
 import type { Reason, Rule, Transport } from '../../reasons.js';
 import type { Channel } from '../channel.js';
+import { unknownHub } from '../hub-refusal.js';
 import { presentedCertificate } from '../presented.js';
 import { DpsMqttSession } from './dps-session.js';
 import { HubMqttSession } from './hub-session.js';
@@ -52,15 +52,7 @@ export function mqttReceptionist({ dps, hubs, journal }: MqttServices): Receptio
     const host = name.value.hub.toLowerCase();
     const hub = hubs.get(host);
     if (hub === undefined) {
-      const expected = `one of ${[...hubs.keys()].join(', ')}`;
-      const reason: Reason = {
-        rule: 'hub-unknown',
-        text: 'no hub of this name runs here',
-        seen: host,
-        expected,
-        nearest: nearestWords(host, hubs.keys()) ?? 'none: no hub runs here',
-        remedy: 'register with DPS again',
-      };
+      const reason = unknownHub(host, [...hubs.keys()]);
       const returnCode = hubChoices.unknownHub.value;
       const wire = { connack: returnCode };
       await journal.attempt({ service: 'hub', host, transport: transportOf(channel), id: deviceId, outcome: 'refused', wire, reason });

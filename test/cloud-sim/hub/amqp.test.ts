@@ -174,6 +174,18 @@ t.test('who is not let in over AMQP: devices and services', async (t) => {
   await t.rejects(serviceClientOf(cloud, host, 'registryRead').open(), /Could not connect/);
 });
 
+t.test('a service that wants notifications of file uploads hears that there are none', async (t) => {
+  const { cloud, host } = await open(t);
+  const client = serviceClientOf(cloud, host, 'service');
+  await client.open();
+  t.teardown(() => client.close().catch(() => {}));
+  // The client takes an error of one link for that of its connection.
+  const gone = new Promise<{ reason: unknown }>((resolve) => {
+    client.getFileNotificationReceiver(() => client.once('disconnect', resolve));
+  });
+  t.match((await gone).reason, { condition: 'amqp:not-implemented', description: /file upload is not supported by the local hub/ });
+});
+
 t.test('a device with a certificate signs in without SASL and without a token; the end of a token ends the connection', async (t) => {
   const clock = new ManualClock(Date.now());
   const scene = await open(t, { clock });
