@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { CommandFrame } from '@zerotouch/foundation/command/frame';
 import { Command } from 'commander';
+import { addAgentVerbs } from './agent/agent-command.js';
 import { addBootOptions, type BootOptions, bootImage } from './runtime/boot-image.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
@@ -16,5 +17,6 @@ addBootOptions(program, 'zerotouch-device').action((image: string, options: Boot
     return undefined;
   }),
 );
+addAgentVerbs(program, frame, version);
 
 await frame.main();

@@ -9,7 +9,7 @@ import { type TransportName, transportNames } from '../transport/transport-names
 import { requireTransport } from '../transport/transport-package.js';
 import { CLOUD_FILE, readCloudFile } from './cloud-file.js';
 import { Deadline } from './deadline.js';
-import type { Device } from './device.js';
+import type { Device, DeviceOptions } from './device.js';
 import { BootFault } from './faults.js';
 import { parseProxy } from './proxy.js';
 
@@ -77,8 +77,7 @@ Exits 1 when the device is refused, 2 when the image cannot be used, 3 when no c
  * @throws BootFault and what the image's reader throws; a failed boot has said its result by then
  */
 export async function bootImage(path: string, options: BootOptions, output: Output, signal: AbortSignal): Promise<void> {
-  requireClient(options);
-  const endpoint = chooseEndpoint(options);
+  const device = deviceOptions(path, options);
   const timeout = options.timeout ?? (options.once === true ? ONCE_TIMEOUT_S : undefined);
   using limit = new Deadline(signal, timeout === undefined ? undefined : timeout * 1000);
   // Only now: Microsoft's clients take a while to load, and `--help` does not need them.
@@ -86,13 +85,8 @@ export async function bootImage(path: string, options: BootOptions, output: Outp
   let powered: Device | undefined;
   let lastState = 'off';
   try {
-    const device = await powerOn({
-      flash: path,
-      client: options.client,
-      transport: options.transport,
-      ...(options.timeServer === undefined ? {} : { timeServers: options.timeServer }),
-      ...(options.tpm === undefined ? {} : { tpm: options.tpm }),
-      endpoint,
+    const running = await powerOn({
+      ...device,
       signal: limit.signal,
       giveUpWhenRefused: options.once === true,
       watch: (watched) => {
@@ -104,10 +98,10 @@ export async function bootImage(path: string, options: BootOptions, output: Outp
         tell(watched, output);
       },
     });
-    const reached = result(device);
-    if (options.once !== true && !signal.aborted) await stayUp(device, output, signal);
-    const final = options.once === true ? reached : result(device);
-    await device.stop();
+    const reached = result(running);
+    if (options.once !== true && !signal.aborted) await stayUp(running, output, signal);
+    const final = options.once === true ? reached : result(running);
+    await running.stop();
     output.result(final, words(final));
   } catch (error) {
     if (powered !== undefined) {
@@ -116,6 +110,23 @@ export async function bootImage(path: string, options: BootOptions, output: Outp
     }
     throw error;
   }
+}
+
+/**
+ * The device that these options describe.
+ * @throws BootFault BAD_OPTION, CLOUD_FILE, and what {@link requireTransport} throws
+ */
+export function deviceOptions(flash: string, options: BootOptions): DeviceOptions {
+  requireClient(options);
+  const { client, transport, timeServer, tpm } = options;
+  return {
+    flash,
+    client,
+    transport,
+    ...(timeServer === undefined ? {} : { timeServers: timeServer }),
+    ...(tpm === undefined ? {} : { tpm }),
+    endpoint: chooseEndpoint(options),
+  };
 }
 
 /**

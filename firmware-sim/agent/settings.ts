@@ -1,0 +1,19 @@
+import type { BootOptions } from '../runtime/boot-image.js';
+
+/** What the agent is told by its file (`/etc/zerotouch-device/device.yaml`), as {@link readSettingsFile} returns it. No secret is in it. */
+export interface Settings extends Pick<BootOptions, 'client' | 'transport' | 'timeServer' | 'tpm' | 'proxy' | 'cloud' | 'endpoint'> {
+  /** Absolute path of the flash image: a file, a partition or an MTD device. */
+  readonly image: string;
+  /** Absolute path of the socket that tells the device's health. */
+  readonly healthSocket: string;
+}
+
+/** Where the agent of the service finds its settings, and where it tells its health. */
+export const SETTINGS_FILE = '/etc/zerotouch-device/device.yaml';
+export const HEALTH_SOCKET = '/run/zerotouch-device/health.sock';
+
+/** Whether two settings say the same. */
+export function sameSettings(a: Settings, b: Settings): boolean {
+  const text = (settings: Settings): string => JSON.stringify(Object.entries(settings).sort(([x], [y]) => (x < y ? -1 : 1)));
+  return text(a) === text(b);
+}
