@@ -196,9 +196,9 @@ function notOneHub(source: Source, links: readonly LinkRecord[]): Failure {
   };
 }
 
-// One cause for all hubs has Azure's own code; a mixture has none.
+// One cause for all hubs has Azure's own code; a mixture has none. What was taken out was no candidate in the first place.
 function noHubError(skipped: readonly Skipped[]): ServiceErrorEntry {
-  const rules = new Set(skipped.map(({ rule }) => rule));
+  const rules = new Set(skipped.map(({ rule }) => rule).filter((rule) => rule !== 'hub-taken-out'));
   if (rules.size === 1 && rules.has('hub-rights')) return dpsErrors.hubRefusesDps;
   if (rules.size === 1 && rules.has('hub-deleted')) return dpsErrors.linkedHubNotFound;
   return dpsErrors.noHubAssignable;

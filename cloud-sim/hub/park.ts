@@ -22,7 +22,7 @@ export interface HubsAdmin {
    * @throws CloudFault BAD_OPTIONS, HUB_EXISTS
    */
   create(spec: HubSpec): Promise<HubAddress>;
-  /** Takes a hub away with its devices; their connections end. A link to it stays, and fails. @returns whether there was one */
+  /** Takes a hub away with its devices, for later starts with the same data too; connections end. A link to it stays, and fails. @returns whether there was one */
   remove(host: string): Promise<boolean>;
   /** The hub's policies with their keys. @throws CloudFault UNKNOWN_HUB */
   policies(host: string): PolicyRecord[];
@@ -68,10 +68,10 @@ export class HubPark implements HubsAdmin {
     this.#parts = parts;
   }
 
-  /** Opens what the store has, and makes those of `specs` that it has not. @returns the records of `specs` that were made */
+  /** Opens what the store has, and makes those of `specs` that it never had. @returns the records of `specs` that were made */
   async open(specs: readonly HubSpec[]): Promise<HubRecord[]> {
     const { store, entropy } = this.#parts;
-    const known = new Set((await store.hubs.list()).map(({ host }) => host));
+    const known = new Set([...(await store.hubs.list()), ...(await store.removedHubs.list())].map(({ host }) => host));
     const made: HubRecord[] = [];
     for (const spec of specs) {
       if (known.has(spec.host.toLowerCase())) continue;
@@ -109,6 +109,7 @@ export class HubPark implements HubsAdmin {
       if (current === undefined) return fresh;
       throw new CloudFault('HUB_EXISTS', 'there is a hub of this name', { seen: host, remedy: 'hub names are taken once in all of Azure' });
     });
+    await this.#parts.store.removedHubs.delete(host);
     await this.#run(record);
     return hubAddress(record);
   }
@@ -120,6 +121,7 @@ export class HubPark implements HubsAdmin {
     this.running.delete(host);
     hub?.close();
     const existed = await store.hubs.delete(host);
+    if (existed) await store.removedHubs.update(host, () => ({ host }));
     for (const { deviceId } of await store.devices.list(deviceKey(host, ''))) await hub?.release(deviceId);
     const mine = `${host}/`;
     await Promise.all([clear(store.configurations, mine), clear(store.feedback, mine), clear(store.hubCertificates, mine)]);

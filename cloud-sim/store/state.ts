@@ -4,7 +4,7 @@ import { FIRST_SERVICE, SERVICE_TABLES, serviceKey } from './service-store.js';
 import type { Store, Table, Tables } from './store.js';
 
 /** Version of {@link CloudState}. */
-export const STATE_VERSION = 3;
+export const STATE_VERSION = 4;
 
 /** Records read at a time. */
 const PAGE = 1000;
@@ -24,6 +24,7 @@ const tables = {
   registrations: record,
   policies: record,
   hubs: record,
+  removedHubs: record,
   resourceGroups: record,
   principals: record,
   links: record,
@@ -49,8 +50,9 @@ const ADDED = [
   'feedback',
   'configurations',
   'hubCertificates',
+  'removedHubs',
 ] as const satisfies readonly (keyof Tables)[];
-const oldSchema = z.looseObject({ zerotouch: z.literal('cloud'), version: z.literal([1, 2]), tables: z.record(z.string(), record) });
+const oldSchema = z.looseObject({ zerotouch: z.literal('cloud'), version: z.literal([1, 2, 3]), tables: z.record(z.string(), record) });
 const schema = z.strictObject({ zerotouch: z.literal('cloud'), version: z.literal(STATE_VERSION), tables: z.strictObject(tables) });
 
 /** Everything in a store. */
@@ -96,7 +98,7 @@ async function recordsOf(table: Pick<Table<unknown>, 'page'>): Promise<Record<st
 
 /**
  * What an older version exported, as this one has it. Version 1 had one DPS, whose records had no name before their keys; version 2 had no
- * modules, messages to devices, configurations nor certificates of hubs.
+ * modules, messages to devices, configurations nor certificates of hubs; version 3 did not know which hubs were taken away.
  */
 function upgraded(input: unknown): unknown {
   const old = oldSchema.safeParse(input);

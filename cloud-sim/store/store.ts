@@ -91,6 +91,11 @@ export interface HubRecord extends HubSpec, Partial<ResourceRecord> {
   reachable?: boolean;
 }
 
+/** A hub that was taken away, and not made again since. */
+export interface RemovedHubRecord {
+  host: string;
+}
+
 /** A hub as DPS knows it: the policy it acts under, and how much it gets. The key is a copy: it goes stale when the hub's is rotated. */
 export interface LinkRecord {
   host: string;
@@ -301,6 +306,8 @@ export interface Store {
   readonly policies: Table<ServicePolicyRecord>;
   /** By host name. */
   readonly hubs: Table<HubRecord>;
+  /** Hubs that were taken away, by host name: a start does not make them anew. */
+  readonly removedHubs: Table<RemovedHubRecord>;
   /** Resource groups, by {@link groupKey}. */
   readonly resourceGroups: Table<GroupRecord>;
   /** Hubs linked to DPS, by host name. */

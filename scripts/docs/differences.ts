@@ -50,6 +50,7 @@ const DIFFERENCES: readonly (readonly [what: string, here: string])[] = [
     'resources',
     'are ready when the first answer goes out; Azure takes minutes. One DPS, `zerotouch`, is always there and cannot be deleted',
   ],
+  ['a hub that was deleted', 'stays away when a cloud with `--data` is started again, also one of its options, until it is made anew'],
   ['size of a hub', 'rates follow tier and units; of the basic tiers everything works, daily quotas and prices are not kept'],
   [
     'linking a hub',

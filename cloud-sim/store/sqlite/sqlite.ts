@@ -11,7 +11,7 @@ import { SqliteTable, tableSql } from './table.js';
 /** The file in the folder of a durable cloud. */
 export const STORE_FILE = 'cloud.db';
 /** Version of the tables in it. A newer one is refused: an older program would lose what it does not know. */
-export const STORE_VERSION = 3;
+export const STORE_VERSION = 4;
 /** Tells our databases from others: "ZTCL". */
 const APPLICATION_ID = 0x5a54434c;
 
@@ -23,6 +23,7 @@ const TABLES: readonly (keyof Tables)[] = Object.keys({
   registrations: true,
   policies: true,
   hubs: true,
+  removedHubs: true,
   resourceGroups: true,
   principals: true,
   links: true,
@@ -75,6 +76,7 @@ function tablesOver(access: Access): Tables {
     registrations: new SqliteTable(access, 'registrations', groupOf),
     policies: new SqliteTable(access, 'policies'),
     hubs: new SqliteTable(access, 'hubs'),
+    removedHubs: new SqliteTable(access, 'removedHubs'),
     resourceGroups: new SqliteTable(access, 'resourceGroups'),
     principals: new SqliteTable(access, 'principals'),
     links: new SqliteTable(access, 'links'),
@@ -120,7 +122,7 @@ function prepare(database: Database, file: string): void {
 
 /** SQL that makes data of an older version into those of this one. */
 function upgrades(from: number): string {
-  // Version 1 had one DPS, whose records had no name before their keys. Version 2 lacked tables only, which are made in any case.
+  // Version 1 had one DPS, whose records had no name before their keys. Versions 2 and 3 lacked tables only, which are made in any case.
   return from < 2 ? SERVICE_TABLES.map((name) => `UPDATE ${name} SET key = '${FIRST_SERVICE}/' || key;`).join('\n') : '';
 }
 

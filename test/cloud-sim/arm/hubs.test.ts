@@ -1,3 +1,4 @@
+import { startCloud } from '@zerotouch/cloud-sim/cloud';
 import t from 'tap';
 import { issue, makeAuthority } from '../certificates.js';
 import { cloudFor, key } from '../clouds.js';
@@ -191,4 +192,22 @@ t.test('resource groups hold what is made in them, and long lists come in pages'
   );
   t.match(await call('DELETE', `/subscriptions/${SUBSCRIPTION}/resourcegroups/zerotouch`), { status: 409 });
   t.equal(cloud.hubs.length, 3, 'what was refused took nothing away');
+});
+
+t.test('a hub that was deleted stays away after a restart, until it is made again', async (t) => {
+  const data = t.testdir();
+  const first = await startCloud({ data });
+  const api = (await managementClients(t, first)).hubs.iotHubResource;
+  await api.beginDeleteAndWait(GROUP, 'hub-weu');
+  await first.close();
+  const second = await startCloud({ data });
+  t.strictSame(second.hubs.map(({ host }) => host.split('.')[0]).sort(), ['hub-eus', 'hub-sea']);
+  t.equal((await second.linkedHubs.list()).length, 3, 'the link to it stays, as in Azure');
+  await (await managementClients(t, second)).hubs.iotHubResource.beginCreateOrUpdateAndWait(GROUP, 'hub-weu', hub);
+  await second.close();
+  const third = await cloudFor(t, { data });
+  t.strictSame(
+    third.hubs.map(({ host }) => host.split('.')[0]),
+    ['hub-weu', 'hub-eus', 'hub-sea'],
+  );
 });

@@ -42,7 +42,7 @@ t.test('data of another version, of somebody else, or damaged are refused by nam
   const database = new Libsql(file);
   database.exec('PRAGMA user_version = 99');
   database.close();
-  await t.rejects(sqliteStore(folder), { code: 'STORE_VERSION', seen: 99, expected: 'version 1 to 3', where: file });
+  await t.rejects(sqliteStore(folder), { code: 'STORE_VERSION', seen: 99, expected: 'version 1 to 4', where: file });
 
   const foreign = t.testdir({});
   const other = new Libsql(join(foreign, 'cloud.db'));
