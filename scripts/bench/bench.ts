@@ -7,6 +7,7 @@ const benches: Record<string, () => Promise<Bench>> = {
   burn: async () => (await import('./burn.js')).benchBurn,
   connect: async () => (await import('./connect.js')).benchConnect,
   memory: async () => (await import('./boot.js')).benchMemory,
+  start: async () => (await import('./start.js')).benchStart,
   hub: async () => (await import('./hub.js')).benchHub,
 };
 

@@ -1,14 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { systemClock } from '@zerotouch/foundation/clock';
-import { systemEntropy } from '@zerotouch/foundation/entropy';
-import { burnBatch } from '@zerotouch/manufacturing/batch';
-import { parseSpec } from '@zerotouch/manufacturing/spec';
+import { existsSync } from 'node:fs';
 import { type Contender, type Cost, Court } from './court.js';
 import { compiledHandshake } from './handshake.js';
 import { type BenchResult, median, ratio, resultOf, round } from './measure.js';
+import { imagesOf, withBatch } from './sides.js';
 
 /** Devices that boot before anything is measured: a process that has booted only hundreds is still being compiled. */
 const WARM_UP = 700;
@@ -27,7 +22,7 @@ const BARE = 'bare node:tls';
  * takes for a device's context and two connections that say one word each: no code of ours is in that.
  */
 export async function benchBoot(): Promise<BenchResult> {
-  return withBatch(async (folder, batch) => {
+  return withBatch(WARM_UP + DEVICES * ROUNDS, async (folder, batch) => {
     const handshake = await compiledHandshake(folder);
     if (handshake === undefined) process.stderr.write('bench: without gcc and the headers of OpenSSL (libssl-dev) there is no limit\n');
     const handshakes: number[] = [];
@@ -43,7 +38,7 @@ export async function benchBoot(): Promise<BenchResult> {
  * Memory of a connected device, both sides: what the processes grow by, garbage collected. Limit: two connected sockets of `node:tls`.
  */
 export async function benchMemory(): Promise<BenchResult> {
-  return withBatch(async (_, batch) =>
+  return withBatch(WARM_UP + DEVICES * ROUNDS, async (_, batch) =>
     tell('memory', 'KB a connected device, device and cloud', await measure(contenders(), batch), ({ kb }) => kb),
   );
 }
@@ -95,9 +90,7 @@ function contenders(): Contender[] {
 
 /** @param between called between the rounds, so that it meets the same load */
 async function measure(all: readonly Contender[], batch: string, between = (): void => undefined): Promise<Map<string, Cost>> {
-  const images = readdirSync(join(batch, 'images'))
-    .filter((name) => name.endsWith('.bin'))
-    .map((name) => join(batch, 'images', name));
+  const images = imagesOf(batch);
   const courts = [];
   try {
     for (const contender of all) courts.push(await Court.open(contender, batch));
@@ -109,18 +102,5 @@ async function measure(all: readonly Contender[], batch: string, between = (): v
     return new Map(courts.map((court) => [court.contender.name, court.cost()]));
   } finally {
     for (const court of courts) court.end();
-  }
-}
-
-async function withBatch<T>(work: (folder: string, batch: string) => Promise<T>): Promise<T> {
-  const folder = mkdtempSync(join(tmpdir(), 'zerotouch-bench-'));
-  try {
-    const batch = join(folder, 'batch');
-    const count = WARM_UP + DEVICES * ROUNDS;
-    const text = `version: 1\nbatch: bench\ngroups:\n  - { enrolmentGroup: bench, attestation: x509, registrationId: "pump-{serial}", serial: { count: ${count} }, initialTwin: { desired: { interval: 30 } } }\n`;
-    await burnBatch(parseSpec(text, 'bench.yaml'), { out: batch, clock: systemClock, entropy: systemEntropy });
-    return await work(folder, batch);
-  } finally {
-    rmSync(folder, { recursive: true });
   }
 }

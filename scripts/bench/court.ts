@@ -1,7 +1,5 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
+import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { makeServerIdentity } from '@zerotouch/cloud-sim/doors/authority';
 import { openImage } from '@zerotouch/flash-image/image';
 import { memoryStorage } from '@zerotouch/flash-image/storage';
@@ -9,6 +7,7 @@ import type { ShardOrder } from '@zerotouch/fleet-sim/shard';
 import type { FleetSpec } from '@zerotouch/fleet-sim/spec';
 import type { SideAnswer, SideOrder } from './boot-side.js';
 import { median } from './measure.js';
+import { askSide, forkSide } from './sides.js';
 
 /** Devices that boot at a time. */
 const BOOTING = 16;
@@ -106,27 +105,11 @@ async function serverOrder({ client }: Contender, batch: string): Promise<SideOr
 }
 
 function side(execPath: string): ChildProcess {
-  const isNode = !/bun(\.exe)?$/.test(execPath);
-  return fork(fileURLToPath(new URL('./boot-side.js', import.meta.url)), {
-    execPath,
-    execArgv: isNode ? ['--expose-gc'] : [],
-    serialization: 'json',
-  });
+  return forkSide('./boot-side.js', execPath, /bun(\.exe)?$/.test(execPath) ? [] : ['--expose-gc']);
 }
 
-async function ask(child: ChildProcess, order: SideOrder): Promise<SideAnswer> {
-  child.send(order);
-  const over = new AbortController();
-  try {
-    const ended = once(child, 'exit', { signal: over.signal }).then(([code]): never => {
-      throw new Error(`a side of the bench ended with ${code} at ${order.kind}`);
-    });
-    ended.catch(() => undefined);
-    const [answer] = (await Promise.race([once(child, 'message', { signal: over.signal }), ended])) as [SideAnswer];
-    return answer;
-  } finally {
-    over.abort();
-  }
+function ask(child: ChildProcess, order: SideOrder): Promise<SideAnswer> {
+  return askSide(child, order);
 }
 
 function credentialsIn(image: string): { cert: string; key: string } {
