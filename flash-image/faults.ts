@@ -25,6 +25,11 @@ export type ImageFaultCode =
   | 'TABLE_MD5'
   | 'PARTITION_MISSING'
   | 'PARTITION_TOO_SMALL'
+  /** Applications and their slots. */
+  | 'APP_MISSING'
+  | 'APP_DAMAGED'
+  | 'APP_NONE'
+  | 'APP_ON_TRIAL'
   /** esp_secure_cert. */
   | 'CERT_TLV'
   | 'CERT_CRC'

@@ -9,6 +9,7 @@ import {
   isNvsKeys,
   isSecureCert,
   type Layout,
+  otaSlots,
   type Partition,
   partitionType,
   SECTOR_SIZE,
@@ -70,12 +71,12 @@ const blanks = new WeakMap<Layout, Buffer>();
 
 /**
  * The image from flash offset 0, ready to be simulated (or flashed beside a bootloader, whose area stays FF). It ends on the first 64 KiB
- * boundary after the data partitions, 0x20000 in the default layout, or after the application.
+ * boundary after the data partitions, 0x20000 in the default layout, or after the application (after the last slot, where there are slots).
  */
 export function composeImage({ layout = defaultLayout, factory, secureCert, app, bootloader, encryption }: ImageContents): Buffer {
   const blank = blankImage(layout);
   const appPartition = app === undefined ? undefined : firstApp(layout);
-  const end = appPartition === undefined ? 0 : appPartition.offset + Math.ceil((app?.length ?? 0) / SECTOR_SIZE) * SECTOR_SIZE;
+  const end = appPartition === undefined ? 0 : endOfApps(layout, appPartition, app?.length ?? 0);
   const image = end > blank.length ? Buffer.concat([blank, Buffer.alloc(end - blank.length, 0xff)]) : Buffer.from(blank);
   const factoryPartition = nvsPartition(layout, FACTORY_PARTITION);
   put(image, factoryPartition, encodeFactory(factory, factoryPartition.size, encryption === undefined ? undefined : keysOf(encryption)));
@@ -207,6 +208,12 @@ function put(image: Buffer, partition: Pick<Partition, 'name' | 'offset' | 'size
 
 function firstApp(layout: Layout): Partition {
   return layout.partitions.find(({ type }) => type === partitionType.app) ?? missing('an application', 'type app');
+}
+
+/** A device that can be updated has room for all of its slots. */
+function endOfApps(layout: Layout, { offset }: Partition, length: number): number {
+  const slots = otaSlots(layout).map((slot) => slot.offset + slot.size);
+  return Math.max(offset + Math.ceil(length / SECTOR_SIZE) * SECTOR_SIZE, ...slots);
 }
 
 function certPartition(layout: Layout): Partition | undefined {

@@ -31,8 +31,10 @@ const WRITABLE_NVS_MINIMUM = 0x3000;
 
 /** Type numbers that this room knows. Source: esp-idf partition tables guide; esp_secure_cert_mgr. */
 export const partitionType = { app: 0x00, data: 0x01, bootloader: 0x02, partitionTable: 0x03, secureCert: 0x3f } as const;
-/** Subtype numbers that this room knows: of `app`, of `data`, of `secureCert`. */
-export const partitionSubtype = { factoryApp: 0x00, nvs: 0x02, nvsKeys: 0x04, secureCert: 0x06 } as const;
+/** Subtype numbers that this room knows: of `app` (slots count up from `otaApp`), of `data`, of `secureCert`. */
+export const partitionSubtype = { factoryApp: 0x00, otaApp: 0x10, otaData: 0x00, nvs: 0x02, nvsKeys: 0x04, secureCert: 0x06 } as const;
+/** The most application slots a table can tell. */
+const MOST_SLOTS = 16;
 
 const plain = { encrypted: false, readOnly: false };
 
@@ -81,6 +83,30 @@ export const keyedLayout: Layout = {
       : [partition],
   ),
 };
+
+/** {@link defaultLayout} with two application slots instead of one application, and `otadata`, which says which of them is booted. */
+export const slottedLayout: Layout = {
+  ...defaultLayout,
+  partitions: [
+    ...defaultLayout.partitions.filter(({ type }) => type !== partitionType.app),
+    { ...plain, name: 'otadata', type: partitionType.data, subtype: partitionSubtype.otaData, offset: 0x19000, size: 0x2000 },
+    { ...plain, name: 'ota_0', type: partitionType.app, subtype: partitionSubtype.otaApp, offset: 0x20000, size: 0x1e0000 },
+    { ...plain, name: 'ota_1', type: partitionType.app, subtype: partitionSubtype.otaApp + 1, offset: 0x200000, size: 0x1e0000 },
+  ],
+};
+
+/** Whether the partition says which application slot is booted. */
+export function isOtaData({ type, subtype }: Partition): boolean {
+  return type === partitionType.data && subtype === partitionSubtype.otaData;
+}
+
+/** The application slots, `ota_0` first. */
+export function otaSlots({ partitions }: Layout): Partition[] {
+  const { otaApp } = partitionSubtype;
+  return partitions
+    .filter(({ type, subtype }) => type === partitionType.app && subtype >= otaApp && subtype < otaApp + MOST_SLOTS)
+    .sort((a, b) => a.subtype - b.subtype);
+}
 
 /** Whether the partition holds NVS pages. */
 export function isNvs(partition: Partition): boolean {

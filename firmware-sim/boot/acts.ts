@@ -8,6 +8,7 @@ import { methodNames, type Order, readOrder } from './obey.js';
 import { Operations } from './operations.js';
 import type { Endpoint, HubSession, MethodCall, MountedFlash } from './ports.js';
 import { retrySchedule } from './retry.js';
+import { SlotActs } from './slot-acts.js';
 import type { Machine, MachineEffect, MachineEvent, WaitingTable } from './supervisor.js';
 
 /** A kept cool-down longer than this comes from a clock that was wrong. */
@@ -23,6 +24,7 @@ export class Acts {
   readonly #post: (event: MachineEvent) => void;
   readonly #operations: Operations;
   readonly #config: ConfigActs;
+  readonly #slots: SlotActs;
   #flash: MountedFlash | undefined;
   #identity: Identity | undefined;
   #endpoint: Endpoint | undefined;
@@ -46,6 +48,7 @@ export class Acts {
       keep: (config) => this.#mounted().memory.keepConfig(this.#known().idScope, config),
       failedBoots: () => this.#mounted().memory.failedBoots(),
     });
+    this.#slots = new SlotActs({ ports, operations: this.#operations, findings: this.#findings, slots: () => this.#flash?.slots });
   }
 
   get identity(): Identity | undefined {
@@ -80,6 +83,11 @@ export class Acts {
     this.#post({ table: 'power', event: order.command });
   }
 
+  /** Takes a new application for the slot that does not run. */
+  update(application: Uint8Array): void {
+    this.#slots.take(application);
+  }
+
   /** Resolves when nothing is under way any more and the flash is closed. */
   async putAway(): Promise<void> {
     await this.#operations.idle();
@@ -104,6 +112,12 @@ export class Acts {
     report: () => this.#config.report(),
     announce: () => this.#config.announce(),
     'cancel-config': () => this.#operations.cancel('config'),
+    'check-slot': () => this.#slots.check(),
+    'commit-slot': () => this.#slots.commit(),
+    'roll-back-slot': () => this.#slots.rollBack(),
+    'write-slot': () => this.#slots.write(),
+    'switch-slot': () => this.#slots.switchOver(),
+    'cancel-slots': () => this.#operations.cancel('slots'),
     arrive: () => this.#arrive(),
     trust: () => this.#trust(),
     restart: () => this.#restart(),
@@ -117,6 +131,7 @@ export class Acts {
     try {
       this.#flash = this.#ports.mount();
       this.#post({ table: 'power', event: 'mounted' });
+      this.#slots.begin();
     } catch (error) {
       this.#findings.fault('mounting the flash', error);
       this.#post({ table: 'power', event: 'mount-failed' });
@@ -284,7 +299,7 @@ export class Acts {
   }
 
   #wait(table: WaitingTable, ms: number): void {
-    if (table !== 'power') this.#findings.watcher.waiting?.(table, ms);
+    if (table !== 'power' && table !== 'slots') this.#findings.watcher.waiting?.(table, ms);
     this.#operations.run(table, Number.POSITIVE_INFINITY, async (signal) => {
       await this.#ports.clock.wait(ms, signal);
       return () => this.#post({ table, event: 'due' });

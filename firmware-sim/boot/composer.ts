@@ -3,6 +3,7 @@ import { type ConfigEffect, type ConfigEvent, type ConfigState, configTable } fr
 import { type PowerEffect, type PowerEvent, type PowerState, powerTable } from './power.js';
 import { budgetWaitMs, coolDownMs, retrySchedule, spend } from './retry.js';
 import { type SessionEffect, type SessionEvent, type SessionState, sessionTable } from './session.js';
+import { type SlotEffect, type SlotEvent, type SlotState, slotTable } from './slots.js';
 import type { Machine, MachineEffect, MachineEvent, WaitingTable } from './supervisor.js';
 import { beginSession, noAttempts, type OpenRegisters, type StepContext, weighConfig, weighDps, weighHub, weighLoss } from './weigh.js';
 
@@ -13,6 +14,7 @@ export class Composer {
   #assignment: AssignmentState;
   #session: SessionState;
   #config: ConfigState;
+  #slots: SlotState;
   readonly #registers: OpenRegisters;
   readonly #context: StepContext;
   #retryAfterMs = 0;
@@ -22,6 +24,7 @@ export class Composer {
     this.#assignment = machine.assignment;
     this.#session = machine.session;
     this.#config = machine.config;
+    this.#slots = machine.slots;
     this.#registers = { ...machine.registers };
     this.#context = context;
   }
@@ -32,6 +35,7 @@ export class Composer {
       assignment: this.#assignment,
       session: this.#session,
       config: this.#config,
+      slots: this.#slots,
       registers: { ...this.#registers },
     };
   }
@@ -45,6 +49,7 @@ export class Composer {
     } else if ('waitMs' in event) Object.assign(this.#registers, { dpsAttempts: event.attempts, dpsWait: event.waitMs });
     else if (event.table === 'power') this.#takePower(event.event);
     else if (event.table === 'assignment') this.#takeAssignment(event.event);
+    else if (event.table === 'slots') this.#takeSlots(event.event);
     else if (event.table === 'session') this.#takeSession(event.event === 'lost' ? this.#loss() : event.event);
     else this.#takeConfig(event.event);
   }
@@ -94,6 +99,10 @@ export class Composer {
         this.effects.push({ do: 'arrive' });
         this.#wait('power', this.#context.policy.healthMs);
         return;
+      case 'trust':
+        this.effects.push({ do: effect });
+        this.#takeSlots('healthy');
+        return;
       case 'restart':
         this.effects.push({ do: 'trust' });
         this.#startOver('restart');
@@ -132,6 +141,7 @@ export class Composer {
   /** Nothing is under way any more, and nothing is remembered but what DPS calls are left. */
   #startOver(effect: 'restart' | 'erase' | 'adopt' | 'switch-off'): void {
     this.#stop();
+    this.#takeSlots('stop');
     Object.assign(this.#registers, { ...noAttempts, dpsBudget: this.#registers.dpsBudget });
     this.effects.push({ do: effect });
   }
@@ -239,6 +249,31 @@ export class Composer {
         return;
       default:
         this.effects.push({ do: effect });
+    }
+  }
+
+  #takeSlots(event: SlotEvent): void {
+    const [next, effect] = slotTable[this.#slots][event];
+    this.#slots = next;
+    if (effect !== 'none') this.#onSlots(effect);
+  }
+
+  #onSlots(effect: SlotEffect): void {
+    switch (effect) {
+      case 'wait':
+        this.#wait('slots', this.#context.policy.trialMs);
+        return;
+      case 'restart':
+        this.#takePower('slot-switched');
+        return;
+      case 'go-back':
+        this.#takePower('slot-rolled-back');
+        return;
+      case 'cancel':
+        this.effects.push({ do: 'cancel-slots' });
+        return;
+      default:
+        this.effects.push({ do: `${effect}-slot` });
     }
   }
 

@@ -1,8 +1,9 @@
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import type { Identity } from '../identity/identity.js';
-import type { ConfigPort, DpsPort, Endpoint, Failure, HubPort, MountedFlash, TimePort } from './ports.js';
+import type { ApplicationPort, ConfigPort, DpsPort, Endpoint, Failure, HubPort, MountedFlash, TimePort } from './ports.js';
 import type { RetryPolicy } from './retry.js';
+import type { SlotState } from './slots.js';
 import type { Machine } from './supervisor.js';
 
 /** How long one operation may take before it counts as timed out, milliseconds. */
@@ -27,6 +28,8 @@ export interface DriverPorts {
   readonly dps: DpsPort;
   readonly hub: HubPort;
   readonly config: ConfigPort;
+  /** Absent: a device that runs is proof enough of its application. */
+  readonly application?: ApplicationPort | undefined;
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly policy: RetryPolicy;
@@ -37,6 +40,8 @@ export interface DriverPorts {
 export interface DriverWatcher {
   /** After every step that changed a state. */
   stepped?(machine: Machine): void;
+  /** The slots table entered a state. */
+  slots?(state: SlotState): void;
   /** Something failed; the machine goes on as its tables say. */
   failed?(during: string, failure: Failure): void;
   /** A wait begins. */

@@ -73,6 +73,16 @@ export class Driver {
     return true;
   }
 
+  /**
+   * Takes a new application: it is written beside the one that runs, then booted on trial. False, and nothing done, where there are no slots or
+   * the one that runs has yet to prove itself.
+   */
+  update(application: Uint8Array): boolean {
+    if (this.#machine.slots !== 'settled') return false;
+    this.#acts.update(application);
+    return true;
+  }
+
   // An effect that answers at once must not step the machine inside a step: its event waits in the queue.
   #post(event: MachineEvent): void {
     this.#queue.push(event);
@@ -96,6 +106,7 @@ export class Driver {
       before.session !== after.session ||
       before.config !== after.config;
     if (moved) this.#watcher.stepped?.(after);
+    if (before.slots !== after.slots) this.#watcher.slots?.(after.slots);
     for (const effect of effects) this.#acts.carryOut(effect);
   }
 }

@@ -1,4 +1,5 @@
 import type { DeviceTwinDocument, JsonObject } from '@zerotouch/azure-wire/twin';
+import type { AppSlots } from '@zerotouch/flash-image/app-slots';
 import type { Identity } from '../identity/identity.js';
 import type { AppliedConfig, Assignment } from './kept.js';
 import type { Memory } from './memory.js';
@@ -112,6 +113,8 @@ export interface MountedFlash {
   identity(): Identity;
   /** What the device remembers. */
   readonly memory: Memory;
+  /** The application slots, after the bootloader has chosen; absent where there are none. */
+  readonly slots?: AppSlots | undefined;
   close(): void;
 }
 
@@ -128,4 +131,13 @@ export interface ConfigPort {
    * @throws anything: the configuration is then reported as failed, with the error's message
    */
   apply(config: AppliedConfig, signal: AbortSignal): Promise<void>;
+}
+
+/** The application that runs on the device. */
+export interface ApplicationPort {
+  /**
+   * Whether a new application does its work, asked once the device has been running with it for a while.
+   * @throws anything: the application before is booted again, and the error is told
+   */
+  check(signal: AbortSignal): Promise<void>;
 }

@@ -56,6 +56,9 @@ const powerEvents = [
   /** An operation neither ended in its time nor let itself be ended. */
   'hung',
   'reset-ended',
+  /** Another application is to run: a new one, or again the one before. */
+  'slot-switched',
+  'slot-rolled-back',
   ...commands,
   'power-off',
 ] as const;
@@ -99,8 +102,14 @@ const lose: PowerRow = ['connecting', 'stop-config'];
 const leave: PowerRow = ['provisioning', 'leave-hub'];
 const restart: PowerRow = ['mounting', 'restart'];
 
+/** What another application asks for, once the flash is mounted. */
+const reboot = { 'slot-switched': restart, 'slot-rolled-back': ['mounting', 'recover'] } as const satisfies Partial<
+  Record<PowerEvent, PowerRow>
+>;
+
 /** What a device does on command, and when something hangs, once its flash is known. */
 const obey = {
+  ...reboot,
   restart,
   'factory-reset': ['resetting', 'erase'],
   'change-owner': ['resetting', 'adopt'],
@@ -112,9 +121,10 @@ const obey = {
 export const powerTable = tableOf<PowerState, PowerEvent, PowerEffect>(powerEvents, {
   off: { 'power-on': ['mounting', 'mount'] },
   mounting: { mounted: ['identifying', 'identify'], 'mount-failed': halt, 'power-off': off },
-  identifying: { identified: ['timing', 'set-clock'], 'identity-failed': halt, 'power-off': off },
+  identifying: { ...reboot, identified: ['timing', 'set-clock'], 'identity-failed': halt, 'power-off': off },
   timing: { ...obey, 'clock-set': ['recalling', 'recall'], 'clock-unset': ['recalling', 'recall'] },
   recalling: {
+    ...reboot,
     looping: ['recalling', 'be-careful'],
     cached: ['connecting', 'begin-session'],
     'not-cached': ['provisioning', 'begin-assignment'],

@@ -29,6 +29,8 @@ export interface RetryPolicy {
   readonly healthMs: number;
   /** How long a device stays in safe mode before it tries by itself. */
   readonly safeMs: number;
+  /** How long a new application has to prove itself; then the one before is booted again. */
+  readonly trialMs: number;
 }
 
 /**
@@ -48,6 +50,7 @@ export const defaultRetryPolicy: RetryPolicy = {
   failedBoots: 5,
   healthMs: 60_000,
   safeMs: 60 * 60_000,
+  trialMs: 30 * 60_000,
 };
 
 /**

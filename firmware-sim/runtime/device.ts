@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { JsonObject } from '@zerotouch/azure-wire/twin';
+import { AppSlots, type RunningApp } from '@zerotouch/flash-image/app-slots';
 import { readEfuseBeside } from '@zerotouch/flash-image/efuse';
 import { openImage } from '@zerotouch/flash-image/image';
 import { fileStorage, type Storage } from '@zerotouch/flash-image/storage';
@@ -13,8 +14,9 @@ import { type DriverPorts, defaultTimeouts, type Timeouts } from '../boot/driver
 import type { AppliedConfig, Counters } from '../boot/kept.js';
 import { Memory } from '../boot/memory.js';
 import type { Order } from '../boot/obey.js';
-import type { ConfigPort, Endpoint, Failure, HubSession, MethodCall, MountedFlash } from '../boot/ports.js';
+import type { ApplicationPort, ConfigPort, Endpoint, Failure, HubSession, MethodCall, MountedFlash } from '../boot/ports.js';
 import { defaultRetryPolicy, type RetryPolicy } from '../boot/retry.js';
+import type { SlotState } from '../boot/slots.js';
 import { type DeviceState, deviceState, type TableName } from '../boot/state.js';
 import { type Identity, type IdentityTpm, readIdentity } from '../identity/identity.js';
 import { Tpm } from '../identity/tpm/tpm.js';
@@ -47,6 +49,11 @@ export interface DeviceOptions {
   /** Makes the device what the desired properties say; throws when it cannot. By default everything is accepted. */
   readonly apply?: ConfigPort['apply'];
   /**
+   * Whether a new application does its work, asked once the device has been running with it for a minute; throws when it does not, and the one
+   * before is booted again. By default a device that runs is proof enough.
+   */
+  readonly check?: ApplicationPort['check'];
+  /**
    * Direct methods of the application, by name, besides the commands that every device obeys (`reprovision`, `restart`, `factory-reset`,
    * `change-owner`).
    */
@@ -65,6 +72,8 @@ export interface DeviceOptions {
 export interface DeviceEvents {
   /** A state was entered. */
   state: [DeviceState & { ms: number }];
+  /** An image with application slots: the slots table entered a state, with this application running. */
+  slots: [{ state: SlotState; running: RunningApp | undefined; ms: number }];
   /** An operation failed; the device goes on as its tables say. */
   failure: [{ during: string; failure: Failure }];
   /** A wait begins. */
@@ -101,6 +110,7 @@ export class Device extends EventEmitter<DeviceEvents> {
       time: timePort(clock, options.timeServers ?? []),
       ...clientPorts(options.client ?? 'sdk', clock, options.transport),
       config: { apply: options.apply ?? (async () => undefined) },
+      application: options.check === undefined ? undefined : { check: options.check },
       clock,
       entropy: options.entropy ?? systemEntropy,
       policy: { ...defaultRetryPolicy, ...options.policy },
@@ -108,6 +118,7 @@ export class Device extends EventEmitter<DeviceEvents> {
     };
     this.#driver = new Driver(options.ports?.(ports) ?? ports, {
       stepped: (machine) => this.emit('state', { ...deviceState(machine), ms: this.#elapsed() }),
+      slots: (state) => this.emit('slots', { state, running: this.application, ms: this.#elapsed() }),
       failed: (during, failure) => this.emit('failure', { during, failure }),
       waiting: (table, ms) => this.emit('wait', { table, ms }),
       fault: (during, error) => this.emit('fault', { during, error }),
@@ -143,6 +154,20 @@ export class Device extends EventEmitter<DeviceEvents> {
    */
   obey(order: Order): boolean {
     return this.#driver.obey(order);
+  }
+
+  /**
+   * Takes a new application (an image as esptool makes it) into the slot that does not run, and boots it on trial: it stays once the device has
+   * run with it for a minute and {@link DeviceOptions.check} finds nothing; any other restart, or half an hour without that, goes back. What
+   * comes of it is told by `slots` and `fault`. False where the image has no slots, or the application that runs is itself on trial.
+   */
+  update(application: Uint8Array): boolean {
+    return this.#driver.update(application);
+  }
+
+  /** The application that the bootloader chose; `undefined` where the image has no slots or nothing in them. */
+  get application(): RunningApp | undefined {
+    return this.#driver.flash?.slots?.running;
   }
 
   get state(): DeviceState {
@@ -250,6 +275,7 @@ function mountFlash({ flash, efuse, tpm }: DeviceOptions): MountedFlash {
     });
     return {
       memory: mounted.memory,
+      slots: mounted.slots,
       identity: () => inFileSync(flash, () => mounted.identity()),
       close: () => {
         mounted.close();
@@ -269,6 +295,7 @@ function mountStorage(storage: Storage, efuse: Uint8Array | undefined, named: De
     return {
       identity: () => readIdentity(image, tpm),
       memory: new Memory(image.nvs),
+      slots: AppSlots.boot(storage, image.layout),
       close() {
         storage.close();
         if (tpm instanceof Tpm) void tpm[Symbol.asyncDispose]();

@@ -2,14 +2,20 @@ import { assignmentTable } from '@zerotouch/firmware-sim/boot/assignment';
 import { configTable } from '@zerotouch/firmware-sim/boot/config';
 import { powerTable } from '@zerotouch/firmware-sim/boot/power';
 import { sessionTable } from '@zerotouch/firmware-sim/boot/session';
+import { slotTable } from '@zerotouch/firmware-sim/boot/slots';
 
 type AnyTable = Readonly<Record<string, Readonly<Record<string, readonly [next: string, effect: string]>>>>;
 
 const chapters: readonly (readonly [name: string, table: AnyTable, purpose: string])[] = [
-  ['power', powerTable, 'The device as a whole. It starts and stops the other three; what they hand over comes back as its events.'],
+  ['power', powerTable, 'The device as a whole. It starts and stops the other four; what they hand over comes back as its events.'],
   ['assignment', assignmentTable, 'Getting a hub from DPS, and keeping it in flash before it is used.'],
   ['session', sessionTable, 'The connection to the hub.'],
   ['config', configTable, 'What the hub wants the device to be: read, applied, kept, reported.'],
+  [
+    'slots',
+    slotTable,
+    'Images with two application slots: which application runs, and whether it stays. It works beside the others; that the device has been running for a while is `healthy` here.',
+  ],
 ];
 
 /** The text of docs/boot-tables.md, made from the tables themselves. */

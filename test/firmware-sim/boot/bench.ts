@@ -6,6 +6,7 @@ import type { DpsOutcome, Failure, HubOutcome, HubSession, MethodCall } from '@z
 import { defaultRetryPolicy } from '@zerotouch/firmware-sim/boot/retry';
 import { deviceState } from '@zerotouch/firmware-sim/boot/state';
 import type { Identity } from '@zerotouch/firmware-sim/identity/identity';
+import type { AppSlots } from '@zerotouch/flash-image/app-slots';
 import { NvsStore } from '@zerotouch/flash-image/nvs/store';
 import { memoryStorage } from '@zerotouch/flash-image/storage';
 import { seededEntropy } from '@zerotouch/foundation/entropy';
@@ -88,6 +89,9 @@ export class Bench {
   readonly clock = new VirtualClock();
   readonly flash = memoryStorage(Buffer.alloc(0x6000, 0xff));
   readonly states: string[] = [];
+  readonly slotStates: string[] = [];
+  /** What the bootloader finds at each mount. */
+  slots: () => AppSlots | undefined = () => undefined;
   readonly waits: number[] = [];
   readonly faults: string[] = [];
   /** What DPS and the hub answer, in order; the last answer stays. */
@@ -122,6 +126,7 @@ export class Bench {
               return identity;
             },
             memory: new Memory(nvs),
+            slots: this.slots(),
             close: () => {},
           };
         },
@@ -167,6 +172,10 @@ export class Bench {
       {
         stepped: (machine) => {
           this.states.push(deviceState(machine).state);
+          this.#arrived();
+        },
+        slots: (state) => {
+          this.slotStates.push(state);
           this.#arrived();
         },
         waiting: (_table, ms) => this.waits.push(ms),

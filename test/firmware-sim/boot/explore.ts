@@ -3,11 +3,12 @@ import { commands } from '@zerotouch/firmware-sim/boot/power';
 import { defaultRetryPolicy } from '@zerotouch/firmware-sim/boot/retry';
 import { type Machine, type MachineEffect, type MachineEvent, poweredOff, step } from '@zerotouch/firmware-sim/boot/supervisor';
 
-type Lane = 'power' | 'assignment' | 'session' | 'config';
+type Lane = 'power' | 'assignment' | 'session' | 'config' | 'slots';
 type AtOnce =
   | 'disconnect'
   | 'cancel-assignment'
   | 'cancel-config'
+  | 'cancel-slots'
   | 'arrive'
   | 'trust'
   | 'restart'
@@ -33,6 +34,13 @@ export interface Move {
 const policy = { ...defaultRetryPolicy, budget: { calls: 2, perMs: 1_000 } };
 const EARLY = 1_000;
 const LATE = 10 * 60 * 60_000;
+/** What a world may do to a device. */
+export interface World {
+  readonly failures: readonly FailureKind[];
+  /** The image has application slots, and new applications come. */
+  readonly slots: boolean;
+}
+
 const failures: readonly FailureKind[] = [
   'refused',
   'ambiguous',
@@ -77,6 +85,11 @@ const answers: Record<Exclude<Work, 'wait'>, MachineEvent[]> = {
     { table: 'config', event: 'commit-failed' },
   ],
   report: [{ table: 'config', event: 'reported' }, ...failing('config')],
+  'check-slot': slots('passed', 'rejected'),
+  'commit-slot': slots('committed', 'commit-failed'),
+  'roll-back-slot': slots('rolled-back', 'no-way-back'),
+  'write-slot': slots('written', 'write-failed'),
+  'switch-slot': slots('switched', 'switch-failed'),
 };
 
 const laneOf: Record<Exclude<Work, 'wait'>, Lane> = {
@@ -95,7 +108,16 @@ const laneOf: Record<Exclude<Work, 'wait'>, Lane> = {
   announce: 'config',
   'commit-config': 'config',
   report: 'config',
+  'check-slot': 'slots',
+  'commit-slot': 'slots',
+  'roll-back-slot': 'slots',
+  'write-slot': 'slots',
+  'switch-slot': 'slots',
 };
+
+/** A world that may do anything to a device without slots, and one that does less to a device with them, so that it can be told apart. */
+export const harsh: World = { failures, slots: false };
+export const updating: World = { failures: ['refused', 'unavailable'], slots: true };
 
 export const start: Situation = { machine: poweredOff, pending: {} };
 
@@ -105,20 +127,24 @@ export function keyOf({ machine, pending }: Situation): string {
 }
 
 /** Everything that may happen in a situation. */
-export function moves(situation: Situation): Move[] {
-  return possible(situation).flatMap((event) => {
+export function moves(situation: Situation, world: World): Move[] {
+  return possible(situation, world).flatMap((event) => {
     const timely = take(situation, event, EARLY);
     const matters = event.table === 'session' && ('failure' in event || event.event === 'lost');
     return matters ? [timely, take(situation, event, LATE)] : [timely];
   });
 }
 
-function possible({ machine, pending }: Situation): MachineEvent[] {
+function possible({ machine, pending }: Situation, world: World): MachineEvent[] {
   const events: MachineEvent[] = [];
   for (const [lane, work] of Object.entries(pending) as [Lane, Work][]) {
     if (work === 'wait') events.push({ table: lane, event: 'due' });
-    else events.push(...answers[work], ...power('hung'));
+    else
+      events.push(...answers[work].filter((answer) => !('failure' in answer) || world.failures.includes(answer.failure)), ...power('hung'));
   }
+  // The bootloader tells in one breath with the mount.
+  if (world.slots && machine.slots === 'idle' && pending.power === 'identify') events.push(...slots('settled', 'on-trial'));
+  if (machine.slots === 'settled') events.push(...slots('update'));
   if (machine.session === 'connected') {
     events.push({ table: 'session', event: 'lost' }, { table: 'config', event: 'desired' }, { table: 'config', event: 'gap' });
   }
@@ -146,6 +172,7 @@ function take(situation: Situation, event: MachineEvent, now: number): Move {
     else if (effect.do === 'disconnect') delete pending.session;
     else if (effect.do === 'cancel-assignment') delete pending.assignment;
     else if (effect.do === 'cancel-config') delete pending.config;
+    else if (effect.do === 'cancel-slots') delete pending.slots;
     else if (effect.do === 'switch-off') delete pending.power;
   }
   return { event, effects, to: { machine: { ...machine, registers: bounded(machine.registers) }, pending } };
@@ -171,6 +198,10 @@ function bounded(registers: Machine['registers']): Machine['registers'] {
 
 function power(...events: Extract<MachineEvent, { table: 'power' }>['event'][]): MachineEvent[] {
   return events.map((event) => ({ table: 'power', event }));
+}
+
+function slots(...events: Extract<MachineEvent, { table: 'slots' }>['event'][]): MachineEvent[] {
+  return events.map((event) => ({ table: 'slots', event }));
 }
 
 function failing(table: 'assignment' | 'session' | 'config'): MachineEvent[] {

@@ -2,8 +2,9 @@ import { assignmentTable } from '@zerotouch/firmware-sim/boot/assignment';
 import { configTable } from '@zerotouch/firmware-sim/boot/config';
 import { commands, powerTable } from '@zerotouch/firmware-sim/boot/power';
 import { sessionTable } from '@zerotouch/firmware-sim/boot/session';
+import { slotTable } from '@zerotouch/firmware-sim/boot/slots';
 import t from 'tap';
-import { keyOf, type Move, moves, type Situation, shortestWaits, start } from './explore.js';
+import { harsh, keyOf, type Move, moves, type Situation, shortestWaits, start, updating, type World } from './explore.js';
 
 const costly: readonly string[] = ['mount', 'restart', 'register', 'connect'];
 
@@ -44,101 +45,144 @@ function circlesIn(graph: ReadonlyMap<string, readonly Move[]>): Map<string, num
   return circles;
 }
 
-const situations = new Map<string, Situation>([[keyOf(start), start]]);
-const arrows = new Map<string, Move[]>();
-for (const queue = [start]; queue.length > 0; ) {
-  const situation = queue.pop() as Situation;
-  const next = moves(situation);
-  arrows.set(keyOf(situation), next);
-  for (const { to } of next) {
-    if (situations.has(keyOf(to))) continue;
-    situations.set(keyOf(to), to);
-    queue.push(to);
+/** Everything that can become of a device in a world, and how. */
+function explored(world: World): [situations: Map<string, Situation>, arrows: Map<string, Move[]>] {
+  const situations = new Map<string, Situation>([[keyOf(start), start]]);
+  const arrows = new Map<string, Move[]>();
+  for (const queue = [start]; queue.length > 0; ) {
+    const situation = queue.pop() as Situation;
+    const next = moves(situation, world);
+    arrows.set(keyOf(situation), next);
+    for (const { to } of next) {
+      const key = keyOf(to);
+      if (situations.has(key)) continue;
+      situations.set(key, to);
+      queue.push(to);
+    }
   }
+  return [situations, arrows];
 }
 
-t.test(`whatever the world answers (${situations.size} situations)`, async (t) => {
-  t.test('every state of every table is reached', async (t) => {
-    for (const [name, table] of Object.entries({
-      power: powerTable,
-      assignment: assignmentTable,
-      session: sessionTable,
-      config: configTable,
-    })) {
-      const reached = new Set([...situations.values()].map(({ machine }) => machine[name as 'power']));
-      t.strictSame([...reached].sort(), Object.keys(table).sort(), name);
+/** The situations from which one of the others can be reached. */
+function leadingTo(goal: (situation: Situation) => boolean, situations: Map<string, Situation>, arrows: Map<string, Move[]>): Set<string> {
+  const leading = new Set([...situations].filter(([, situation]) => goal(situation)).map(([key]) => key));
+  const before = new Map<string, string[]>();
+  for (const [key, next] of arrows) {
+    for (const { to } of next) {
+      const target = keyOf(to);
+      const sources = before.get(target);
+      if (sources === undefined) before.set(target, [key]);
+      else sources.push(key);
     }
-  });
+  }
+  for (const queue = [...leading]; queue.length > 0; ) {
+    for (const source of before.get(queue.pop() as string) ?? []) {
+      if (leading.has(source)) continue;
+      leading.add(source);
+      queue.push(source);
+    }
+  }
+  return leading;
+}
 
-  t.test('a device that is on always waits for something that will come', async (t) => {
-    const stuck = [...situations.values()].filter(
-      ({ machine, pending }) =>
-        machine.power !== 'off' && machine.power !== 'halted' && machine.power !== 'running' && Object.keys(pending).length === 0,
-    );
-    t.strictSame(stuck, []);
-  });
+const tables = { power: powerTable, assignment: assignmentTable, session: sessionTable, config: configTable };
 
-  t.test('from every situation there is a way to running', async (t) => {
-    const canRun = new Set([...situations].filter(([, { machine }]) => machine.power === 'running').map(([key]) => key));
-    t.ok(canRun.size > 0);
-    for (let grown = true; grown; ) {
-      grown = false;
+explore('a device without slots', harsh, tables);
+explore('a device with slots', updating, { ...tables, slots: slotTable });
+
+function explore(name: string, world: World, tables: Record<string, object>): void {
+  const [situations, arrows] = explored(world);
+  t.test(`${name}, whatever the world answers (${situations.size} situations)`, async (t) => {
+    t.test('every state of every table is reached', async (t) => {
+      for (const [name, table] of Object.entries(tables)) {
+        const reached = new Set([...situations.values()].map(({ machine }) => machine[name as 'power']));
+        t.strictSame([...reached].sort(), Object.keys(table).sort(), name);
+      }
+    });
+
+    t.test('a device that is on always waits for something that will come', async (t) => {
+      const stuck = [...situations.values()].filter(
+        ({ machine, pending }) =>
+          machine.power !== 'off' && machine.power !== 'halted' && machine.power !== 'running' && Object.keys(pending).length === 0,
+      );
+      t.strictSame(stuck, []);
+    });
+
+    t.test('from every situation there is a way to running', async (t) => {
+      const canRun = leadingTo(({ machine }) => machine.power === 'running', situations, arrows);
+      t.ok(canRun.size > 0);
+      t.strictSame(
+        [...situations.keys()].filter((key) => !canRun.has(key)),
+        [],
+      );
+    });
+
+    t.test('asking DPS again after a failure or a second refusal always goes through a wait', async (t) => {
       for (const [key, next] of arrows) {
-        if (canRun.has(key) || !next.some(({ to }) => canRun.has(keyOf(to)))) continue;
-        canRun.add(key);
-        grown = true;
+        const { machine } = situations.get(key) as Situation;
+        for (const { event, effects } of next) {
+          const registers = effects.some((effect) => effect.do === 'register');
+          if (!registers || ('event' in event && event.event === 'due')) continue;
+          const firstAsking = machine.registers.asked === 0;
+          if (!firstAsking) t.fail(`registers at once in ${key} on ${JSON.stringify(event)}`);
+        }
       }
-    }
-    t.strictSame(
-      [...situations.keys()].filter((key) => !canRun.has(key)),
-      [],
-    );
-  });
+      t.pass('no situation registers twice without a wait');
+    });
 
-  t.test('asking DPS again after a failure or a second refusal always goes through a wait', async (t) => {
-    for (const [key, next] of arrows) {
-      const { machine } = situations.get(key) as Situation;
-      for (const { event, effects } of next) {
-        const registers = effects.some((effect) => effect.do === 'register');
-        if (!registers || ('event' in event && event.event === 'due')) continue;
-        const firstAsking = machine.registers.asked === 0;
-        if (!firstAsking) t.fail(`registers at once in ${key} on ${JSON.stringify(event)}`);
+    t.test('nothing goes round and round without a wait', async (t) => {
+      // What takes time (a wait, an operation that hangs) or somebody's doing (a command, the switch, an update) may lead round; all else must not.
+      const takesTime = ({ event }: Move) =>
+        'event' in event && ['due', 'hung', 'power-on', 'power-off', 'update', ...commands].includes(event.event);
+      const atOnce = new Map([...arrows].map(([key, next]) => [key, next.filter((move) => !takesTime(move))]));
+      const circles = circlesIn(atOnce);
+      const work = [...atOnce].flatMap(([key, next]) =>
+        next.filter(
+          ({ to, effects }) => circles.get(key) === circles.get(keyOf(to)) && effects.some((effect) => costly.includes(effect.do)),
+        ),
+      );
+      t.strictSame(work, [], 'no circle mounts, registers or connects');
+    });
+
+    t.test('and no wait is nothing, whatever the dice say', async (t) => {
+      const waits = [...arrows].flatMap(([key, next]) =>
+        next.flatMap(({ event }) => shortestWaits(situations.get(key) as Situation, event)),
+      );
+      t.ok(waits.length > 0);
+      t.strictSame(
+        waits.filter((ms) => ms < 200),
+        [],
+      );
+    });
+
+    t.test('power off leaves nothing under way', async (t) => {
+      const off = [...situations.values()].filter(({ machine }) => machine.power === 'off');
+      for (const { machine, pending } of off) {
+        t.strictSame(pending, {});
+        t.match(machine, { assignment: 'idle', session: 'idle', config: 'idle', slots: 'idle' });
       }
-    }
-    t.pass('no situation registers twice without a wait');
-  });
+    });
 
-  t.test('nothing goes round and round without a wait', async (t) => {
-    // What takes time (a wait, an operation that hangs) or somebody's doing (a command, the switch) may lead round; all else must not.
-    const takesTime = ({ event }: Move) => 'event' in event && ['due', 'hung', 'power-on', 'power-off', ...commands].includes(event.event);
-    const atOnce = new Map([...arrows].map(([key, next]) => [key, next.filter((move) => !takesTime(move))]));
-    const circles = circlesIn(atOnce);
-    const work = [...atOnce].flatMap(([key, next]) =>
-      next.filter(({ to, effects }) => circles.get(key) === circles.get(keyOf(to)) && effects.some((effect) => costly.includes(effect.do))),
-    );
-    t.strictSame(work, [], 'no circle mounts, registers or connects');
-  });
+    t.test('a running device holds a live session', async (t) => {
+      for (const { machine } of situations.values()) {
+        if (['running', 'configuring', 'safe'].includes(machine.power) && machine.session !== 'connected') t.fail(JSON.stringify(machine));
+      }
+    });
 
-  t.test('and no wait is nothing, whatever the dice say', async (t) => {
-    const waits = [...arrows].flatMap(([key, next]) => next.flatMap(({ event }) => shortestWaits(situations.get(key) as Situation, event)));
-    t.ok(waits.length > 0);
-    t.strictSame(
-      waits.filter((ms) => ms < 200),
-      [],
-    );
-  });
-
-  t.test('power off leaves nothing under way', async (t) => {
-    const off = [...situations.values()].filter(({ machine }) => machine.power === 'off');
-    for (const { machine, pending } of off) {
-      t.strictSame(pending, {});
-      t.match(machine, { assignment: 'idle', session: 'idle', config: 'idle' });
+    if (world.slots) {
+      t.test('no trial is without end, and from every one there is a way back to an application that stays', async (t) => {
+        const trials = [...situations].filter(([, { machine }]) => !['idle', 'settled'].includes(machine.slots));
+        t.ok(trials.length > 0);
+        t.strictSame(
+          trials.filter(([, { pending }]) => pending.slots === undefined),
+          [],
+        );
+        const canSettle = leadingTo(({ machine }) => machine.slots === 'settled' && machine.power === 'running', situations, arrows);
+        t.strictSame(
+          trials.filter(([key]) => !canSettle.has(key)),
+          [],
+        );
+      });
     }
   });
-
-  t.test('a running device holds a live session', async (t) => {
-    for (const { machine } of situations.values()) {
-      if (['running', 'configuring', 'safe'].includes(machine.power) && machine.session !== 'connected') t.fail(JSON.stringify(machine));
-    }
-  });
-});
+}

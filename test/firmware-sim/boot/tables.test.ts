@@ -2,6 +2,7 @@ import { assignmentTable } from '@zerotouch/firmware-sim/boot/assignment';
 import { configTable } from '@zerotouch/firmware-sim/boot/config';
 import { powerTable } from '@zerotouch/firmware-sim/boot/power';
 import { sessionTable } from '@zerotouch/firmware-sim/boot/session';
+import { slotTable } from '@zerotouch/firmware-sim/boot/slots';
 import t from 'tap';
 
 const tables: Record<string, Record<string, Record<string, readonly [string, string] | undefined>>> = {
@@ -9,6 +10,7 @@ const tables: Record<string, Record<string, Record<string, readonly [string, str
   assignment: assignmentTable,
   session: sessionTable,
   config: configTable,
+  slots: slotTable,
 };
 
 for (const [name, table] of Object.entries(tables)) {
