@@ -23,7 +23,10 @@ export function plainChannel(tls: Secured): Channel {
   return { stream: tls, tls, webSocket: false };
 }
 
-/** Ends a stream once what was written has left. */
+/** Milliseconds that a client has to take what was written before its connection ended. */
+export const LINGER_MS = 5000;
+
+/** Ends a stream once what was written has left: whoever ends it looks after {@link LINGER_MS} whether that is so. */
 export function endSoon(stream: Duplex): void {
   if (isSecured(stream)) stream.destroySoon();
   else stream.end();

@@ -61,6 +61,22 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
   });
 }
 
+for (const workers of [0, 1]) {
+  t.test(`nobody changes who they are within a connection: renegotiation is refused${workers > 0 ? ' by a front' : ''}`, async (t) => {
+    const cloud = await cloudFor(t, { workers });
+    const leaf = await issue(line, 'dev-1');
+    const hub = await provisioned(cloud, leaf);
+    const wire = await Wire.to(cloud, { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2', ...leaf });
+    t.equal(await wire.connect({ clientId: 'dev-1', username: buildHubUserName(hub, 'dev-1') }), 0);
+    const refused = new Promise<Error | null>((resolve) => {
+      wire.socket.once('error', resolve);
+      wire.socket.renegotiate({ rejectUnauthorized: true }, resolve);
+    });
+    t.match(await refused, { code: 'ERR_SSL_NO_RENEGOTIATION' });
+    wire.end();
+  });
+}
+
 t.test('even where TLS resumes, the certificate of an earlier handshake counts as none', async (t) => {
   const identity = await makeServerIdentity(['localhost']);
   const leaf = await issue(line, 'dev-1');

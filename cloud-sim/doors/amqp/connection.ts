@@ -3,7 +3,7 @@ import type { Clock } from '@zerotouch/foundation/clock';
 import type { Logger } from 'pino';
 import type { Connection, EventContext, Receiver, Sender } from 'rhea';
 import type { Transport } from '../../reasons.js';
-import type { Channel } from '../channel.js';
+import { type Channel, LINGER_MS } from '../channel.js';
 import { presentedCertificate } from '../presented.js';
 import type { Watched } from '../sweep.js';
 import type { AmqpReceptionist } from './dps-service.js';
@@ -81,7 +81,9 @@ export class AmqpConnection implements Watched {
 
   /** Looks at the deadlines: a link must be open soon, and something heard from time to time. */
   sweep(): void {
-    if (this.#parts.clock.monotonic() >= this.#until) this.#end('nothing was heard in time');
+    const isLate = this.#parts.clock.monotonic() >= this.#until;
+    if (this.#ended && isLate) this.#parts.channel.stream.destroy();
+    else if (isLate) this.#end('nothing was heard in time');
     else this.#handler?.sweep?.();
   }
 
@@ -268,6 +270,7 @@ export class AmqpConnection implements Watched {
     if (this.#ended) return;
     this.#ended = true;
     this.#cause ??= cause;
+    this.#until = this.#parts.clock.monotonic() + LINGER_MS;
     this.#pipe.end();
   }
 

@@ -2,15 +2,12 @@
 import { Socket } from 'node:net';
 import type { Server } from 'node:tls';
 import { pino } from 'pino';
-import type { Secured } from '../channel.js';
+import { LINGER_MS, type Secured } from '../channel.js';
 import { tlsServer, tlsSettings } from '../listener.js';
 import { presentedCertificate } from '../presented.js';
 import type { Lane } from './lane.js';
 import { Mux } from './mux.js';
 import { type Arrival, type FrontMessage, type FrontOrders, WAY_DESCRIPTOR } from './orders.js';
-
-/** Milliseconds that a client has to take what was sent before the connection ended. */
-const LINGER_MS = 5000;
 
 const way = new Socket({ fd: WAY_DESCRIPTOR, readable: true, writable: true });
 const mux = new Mux({ way });

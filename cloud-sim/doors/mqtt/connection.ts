@@ -2,7 +2,7 @@ import type { Clock } from '@zerotouch/foundation/clock';
 import { generate, type IConnectPacket, type IPublishPacket, type Packet } from 'mqtt-packet';
 import type { Logger } from 'pino';
 import { connack } from '../../choices.js';
-import { type Channel, endSoon } from '../channel.js';
+import { type Channel, endSoon, LINGER_MS } from '../channel.js';
 import type { Watched } from '../sweep.js';
 import { FrameReader } from './frames.js';
 import type { MqttSession, Outgoing, Published, Receptionist } from './session.js';
@@ -45,6 +45,8 @@ export class MqttConnection implements Watched {
   #silentUntil: number;
   #longestSilence = Number.POSITIVE_INFINITY;
   #expiresAt = Number.POSITIVE_INFINITY;
+  /** Once the connection is ended. */
+  #lingersUntil = Number.POSITIVE_INFINITY;
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
@@ -57,10 +59,11 @@ export class MqttConnection implements Watched {
     stream.on('close', () => this.#closed());
   }
 
-  /** Looks at the deadlines: CONNECT, keep-alive, the end of the token. */
+  /** Looks at the deadlines: CONNECT, keep-alive, the end of the token; that of a client that does not take what was written before the end. */
   sweep(): void {
-    const { clock } = this.#parts;
-    if (clock.now() >= this.#expiresAt) this.#end('the token of the connection has expired');
+    const { clock, channel } = this.#parts;
+    if (clock.monotonic() >= this.#lingersUntil) channel.stream.destroy();
+    else if (clock.now() >= this.#expiresAt) this.#end('the token of the connection has expired');
     else if (clock.monotonic() >= this.#silentUntil)
       this.#end(this.#connectSeen ? 'nothing was heard for 1.5 times the keep-alive' : 'no CONNECT came');
   }
@@ -200,6 +203,7 @@ export class MqttConnection implements Watched {
     this.#ended = true;
     this.#cause ??= cause;
     this.#waiting.length = 0;
+    this.#lingersUntil = this.#parts.clock.monotonic() + LINGER_MS;
     endSoon(this.#parts.channel.stream);
   }
 
