@@ -7,6 +7,7 @@ import { systemFiles } from '@zerotouch/manufacturing/files';
 import { type Ledger, openLedger } from '@zerotouch/manufacturing/ledger/ledger';
 import type { Processes } from '@zerotouch/manufacturing/ledger/sessions';
 import t from 'tap';
+import { bareNode } from '../support/bare-node.js';
 import { type Power, powerThatFails } from './faulty-power.js';
 import { batchProblems } from './whole-batch.js';
 import { burn } from './workbench.js';
@@ -159,8 +160,7 @@ t.test('killed for real', async (t) => {
   writeFileSync(spec, SPEC);
   for (const at of [25, 60, 90]) {
     const where = newPlace(`killed-${at}`);
-    const run = (point: number) =>
-      spawnSync(process.execPath, [child, spec, where.out, where.address, String(point)], { encoding: 'utf8' });
+    const run = (point: number) => spawnSync(...bareNode(child, spec, where.out, where.address, String(point)), { encoding: 'utf8' });
     const killed = run(at);
     t.equal(killed.signal, 'SIGKILL', killed.stderr);
     const after = run(0);

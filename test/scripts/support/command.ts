@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { bareNode } from '../../support/bare-node.js';
 
 const shim = fileURLToPath(new URL('../../../../scripts/zerotouch.mjs', import.meta.url));
 
@@ -17,7 +18,7 @@ export type Line = Record<string, unknown>;
 
 /** Starts the real command, as a user would, in the folder given. */
 export function start(cwd: string, ...args: string[]): ChildProcess {
-  return spawn(process.execPath, [shim, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  return spawn(...bareNode(shim, ...args), { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
 /** Runs the command to its end. */
