@@ -17,6 +17,14 @@ export type FleetFaultCode =
   | 'SHARD_LOST'
   /** A fleet's way to an endpoint that is not this machine was not confirmed. */
   | 'NOT_CONFIRMED'
+  /** The queue's address cannot be read; it does not answer; it refuses to work. */
+  | 'QUEUE_ADDRESS'
+  | 'QUEUE_UNREACHABLE'
+  | 'QUEUE_UNUSABLE'
+  /** A worker and a fleet are of different versions. */
+  | 'WORKER_VERSION'
+  /** A worker sees other images than who submitted the fleet. */
+  | 'IMAGES_DIFFER'
   /** A report cannot be read, or is none. */
   | 'REPORT_UNUSABLE';
 

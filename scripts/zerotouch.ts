@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { CommandFrame } from '@zerotouch/foundation/command/frame';
 import { Command } from 'commander';
 import type { AddVerb, RunVerb } from './job.js';
+import { ownVersion } from './own-version.js';
 import { progressOn } from './progress.js';
 import { addBatch } from './verbs/batch.js';
 import { addBoot } from './verbs/boot.js';
@@ -10,17 +10,16 @@ import { addCloud } from './verbs/cloud.js';
 import { addDemo } from './verbs/demo.js';
 import { addEnroll } from './verbs/enroll.js';
 import { addFleet } from './verbs/fleet.js';
+import { addFleetWorker } from './verbs/fleet-worker.js';
 import { addHub } from './verbs/hub.js';
 import { addInspect } from './verbs/inspect.js';
 import { addSchema } from './verbs/schema.js';
 import { addVerify } from './verbs/verify.js';
 import { addWhy } from './verbs/why.js';
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
-
 const program = new Command('zerotouch')
   .description('Burn an identity into every device, power it on, and see it find its Azure IoT hub.')
-  .version(version)
+  .version(ownVersion())
   .configureHelp({ showGlobalOptions: true })
   .addHelpText(
     'after',
@@ -39,6 +38,7 @@ const verbs: AddVerb[] = [
   addBatch,
   addBoot,
   addFleet,
+  addFleetWorker,
   addWhy,
   addHub,
   addSchema,

@@ -2,11 +2,15 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { Endpoint } from '@zerotouch/firmware-sim/boot/ports';
 import { CLOUD_FILE, readCloudFile } from '@zerotouch/firmware-sim/runtime/cloud-file';
-import type { FleetResult, FleetSpec } from '@zerotouch/fleet-sim/fleet';
+import type { FleetOptions, FleetResult, FleetSpec, Tally } from '@zerotouch/fleet-sim/fleet';
 import { EXIT, type ExitCode } from '@zerotouch/foundation/command/failure';
 import { Fault } from '@zerotouch/foundation/fault';
 import { InvalidArgumentError, Option } from 'commander';
+import { bunPath } from '../bun-path.js';
+import { fleetWords } from '../fleet-words.js';
 import type { AddVerb, Job } from '../job.js';
+import { ownVersion } from '../own-version.js';
+import { readSecret } from '../secret.js';
 
 interface FleetFlags {
   cloud?: string;
@@ -15,6 +19,8 @@ interface FleetFlags {
   workers?: number;
   runtime: 'node' | 'bun';
   report?: string;
+  queue?: string;
+  shards?: number;
 }
 
 /** `zerotouch fleet SPEC`: powers a fleet on over real sockets. */
@@ -31,6 +37,13 @@ export const addFleet: AddVerb = (program, run) => {
     .option('--confirm <host>', 'names the endpoint again: a fleet costs money there')
     .option('--workers <n>', 'processes (default: one a core, more where descriptors ask for it)', parseWorkers)
     .option('--report <file>', 'write what happened as one HTML page, and its JSON twin beside it')
+    .addOption(
+      new Option(
+        '--queue <url>',
+        'have it run by the workers of a queue, on any number of machines: a redis:// or postgres:// URL as env:NAME, @FILE or -',
+      ).conflicts('workers'),
+    )
+    .option('--shards <n>', 'with --queue, the parts that workers take (default: one a thousand devices, at least 4)', parseShards)
     .addOption(new Option('--runtime <name>', 'what the processes run on').choices(['node', 'bun']).default('node'))
     .addHelpText(
       'after',
@@ -82,45 +95,47 @@ async function fleet(path: string, flags: FleetFlags, job: Job): Promise<ExitCod
       cause,
     });
   });
-  const { parseFleetSpec, runFleet } = await import('@zerotouch/fleet-sim/fleet');
+  const { parseFleetSpec } = await import('@zerotouch/fleet-sim/fleet');
   const spec = parseFleetSpec(text, path);
   const endpoint = chooseEndpoint(spec, flags);
-  const execPath = flags.runtime === 'bun' ? await bunPath() : undefined;
   const progress = job.progress('running');
-  const result = await runFleet(spec, {
+  const watch = {
     endpoint,
-    ...(flags.workers === undefined ? {} : { workers: flags.workers }),
-    ...(execPath === undefined ? {} : { execPath }),
     signal: job.signal,
-    onTally: ({ booted, devices }) => {
+    onTally: ({ booted, devices }: Tally) => {
       if (devices > 0) progress.update(booted, devices);
     },
-  }).finally(() => progress.stop());
+  };
+  const result = await (flags.queue === undefined
+    ? onThisMachine(spec, flags, watch)
+    : overQueue(spec, flags.queue, flags, watch, job)
+  ).finally(() => progress.stop());
   const { tally, aborted, ...figures } = result;
   if (flags.report !== undefined) {
     const { fleetReport } = await import('@zerotouch/fleet-sim/report/report');
     const { writeReport } = await import('@zerotouch/fleet-sim/report/files');
     await writeReport(flags.report, fleetReport(spec, result, Date.now() - result.seconds * 1000));
   }
-  job.output.result({ ...figures, telemetry: tally.telemetry }, words(result));
+  job.output.result({ ...figures, telemetry: tally.telemetry }, fleetWords(result));
   if (aborted && job.signal.aborted) throw job.signal.reason;
   return result.failed > 0 ? EXIT.failed : EXIT.done;
 }
 
-function words(result: FleetResult): string {
-  const { devices, running, failed, bootMs, hubs, retries, throttled, cpuMsPerBoot, kbPerDevice, seconds, processes, tally } = result;
-  const reasons = Object.entries(tally.reasons)
-    .sort(([, a], [, b]) => b.count - a.count)
-    .slice(0, 5)
-    .map(([reason, { count, example }]) => `  ${count} x ${reason}: ${example}`);
-  return [
-    `${running} of ${devices} running${failed === 0 ? '' : `, ${failed} failed`}, in ${seconds} s over ${processes} process${processes === 1 ? '' : 'es'}.`,
-    `  boot ms: ${bootMs.p50} median, ${bootMs.p95} of 95 in 100, ${bootMs.p99} of 99 in 100`,
-    ...Object.entries(hubs).map(([hub, count]) => `  ${hub}: ${count}`),
-    `  ${retries} retries, ${throttled} throttled`,
-    `  ${cpuMsPerBoot} CPU-ms a boot and ${kbPerDevice} KB a device on this side`,
-    ...reasons,
-  ].join('\n');
+type Watch = Pick<FleetOptions, 'endpoint' | 'signal' | 'onTally' | 'onControls'>;
+
+async function onThisMachine(spec: FleetSpec, { workers, runtime }: FleetFlags, watch: Watch): Promise<FleetResult> {
+  const { runFleet } = await import('@zerotouch/fleet-sim/fleet');
+  const execPath = runtime === 'bun' ? await bunPath() : undefined;
+  return runFleet(spec, { ...watch, ...(workers === undefined ? {} : { workers }), ...(execPath === undefined ? {} : { execPath }) });
+}
+
+async function overQueue(spec: FleetSpec, queue: string, { shards }: FleetFlags, watch: Watch, job: Job): Promise<FleetResult> {
+  const url = await readSecret(queue, '--queue');
+  const { runQueuedFleet } = await import('@zerotouch/fleet-sim/queue/queued-fleet');
+  const onNote = (note: string): void => {
+    if (!job.quiet) process.stderr.write(`zerotouch: ${note}\n`);
+  };
+  return runQueuedFleet(spec, { ...watch, url, version: ownVersion(), onNote, ...(shards === undefined ? {} : { shards }) });
 }
 
 function chooseEndpoint(spec: FleetSpec, { cloud, endpoint, confirm }: FleetFlags): Endpoint {
@@ -148,24 +163,14 @@ function chooseEndpoint(spec: FleetSpec, { cloud, endpoint, confirm }: FleetFlag
   });
 }
 
-async function bunPath(): Promise<string> {
-  const named = process.env.ZEROTOUCH_BUN;
-  if (named !== undefined) return named;
-  const { createRequire } = await import('node:module');
-  try {
-    return createRequire(import.meta.url).resolve('bun/bin/bun.exe');
-  } catch (cause) {
-    throw new Fault('RUNTIME_MISSING', 'Bun is not installed', {
-      where: '--runtime bun',
-      expected: 'the optional npm package bun, or its path in ZEROTOUCH_BUN',
-      remedy: 'npm install bun',
-      cause,
-    });
-  }
-}
-
 function parseWorkers(text: string): number {
   const workers = Number(text);
   if (!/^\d{1,3}$/.test(text) || workers < 1 || workers > 256) throw new InvalidArgumentError('expected how many processes, 1 to 256.');
   return workers;
+}
+
+function parseShards(text: string): number {
+  const shards = Number(text);
+  if (!/^\d{1,4}$/.test(text) || shards < 1) throw new InvalidArgumentError('expected how many parts, 1 to 9999.');
+  return shards;
 }

@@ -1,0 +1,18 @@
+import type { FleetResult } from '@zerotouch/fleet-sim/fleet';
+
+/** How a fleet ended, for people. */
+export function fleetWords(result: FleetResult): string {
+  const { devices, running, failed, bootMs, hubs, retries, throttled, cpuMsPerBoot, kbPerDevice, seconds, processes, tally } = result;
+  const reasons = Object.entries(tally.reasons)
+    .sort(([, a], [, b]) => b.count - a.count)
+    .slice(0, 5)
+    .map(([reason, { count, example }]) => `  ${count} x ${reason}: ${example}`);
+  return [
+    `${running} of ${devices} running${failed === 0 ? '' : `, ${failed} failed`}, in ${seconds} s over ${processes} process${processes === 1 ? '' : 'es'}.`,
+    `  boot ms: ${bootMs.p50} median, ${bootMs.p95} of 95 in 100, ${bootMs.p99} of 99 in 100`,
+    ...Object.entries(hubs).map(([hub, count]) => `  ${hub}: ${count}`),
+    `  ${retries} retries, ${throttled} throttled`,
+    `  ${cpuMsPerBoot} CPU-ms a boot and ${kbPerDevice} KB a device on this side`,
+    ...reasons,
+  ].join('\n');
+}
