@@ -5,6 +5,7 @@
 #   ZT_TEST_TPM               how tpm2-tools reach a TPM 2.0 in software (swtpm), fresh for this run
 #   ZT_TEST_POSTGRES          postgres:// URL of a database whose user may create databases
 #   ZT_TEST_POSTGRES_RESTART  a command that restarts that server at once, as a crash would
+#   ZT_TEST_REDIS             redis:// URL of a server that keeps nothing
 #   ZT_TEST_SOFTHSM           the PKCS#11 module of SoftHSM2
 #   ZT_TEST_PKCS11JS          a folder in which the package pkcs11js is installed
 #   ZT_TEST_CHROMIUM          the browser that the web view is tested in
@@ -13,6 +14,7 @@ set -euo pipefail
 install_packages() {
   local missing=()
   ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
+  command -v redis-server >/dev/null || missing+=(redis-server)
   command -v swtpm >/dev/null || missing+=(swtpm)
   command -v tpm2_createek >/dev/null || missing+=(tpm2-tools)
   command -v softhsm2-util >/dev/null || missing+=(softhsm2)
@@ -65,6 +67,12 @@ install_pkcs11js() {
   npm install --prefix "$1" --no-audit --no-fund --loglevel error pkcs11js@^2.1.7 >&2
 }
 
+start_redis() {
+  local folder=$1 port=$2
+  mkdir "$folder"
+  redis-server --bind 127.0.0.1 --port "$port" --save '' --dir "$folder" --pidfile "$folder/pid" --daemonize yes >/dev/null
+}
+
 # The tools take the port after the TPM's own for its control channel.
 start_tpm() {
   local folder=$1 port=$2
@@ -76,7 +84,8 @@ start_tpm() {
 stop() {
   as_owner "$1" "$(postgres_bin)/pg_ctl" -D "$1/data" -m immediate stop >/dev/null 2>&1 || true
   [ ! -s "$1.tpm/pid" ] || kill "$(cat "$1.tpm/pid")" 2>/dev/null || true
-  rm -rf "$1" "$1.tpm" "$1.pkcs11"
+  [ ! -s "$1.redis/pid" ] || kill "$(cat "$1.redis/pid")" 2>/dev/null || true
+  rm -rf "$1" "$1.tpm" "$1.redis" "$1.pkcs11"
 }
 
 run() {
@@ -88,6 +97,10 @@ run() {
   start_postgres "$folder" "$port"
   export ZT_TEST_POSTGRES="postgres://zerotouch@127.0.0.1:$port/postgres"
   export ZT_TEST_POSTGRES_RESTART="bash $(realpath "$0") restart $folder"
+  local redis
+  redis=$(free_port)
+  start_redis "$folder.redis" "$redis"
+  export ZT_TEST_REDIS="redis://127.0.0.1:$redis"
   local tpm
   tpm=$(free_port)
   start_tpm "$folder.tpm" "$tpm"
@@ -108,7 +121,7 @@ restart() {
 case "${1:-}" in
 run | restart) "$@" ;;
 *)
-  sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
   exit 2
   ;;
 esac

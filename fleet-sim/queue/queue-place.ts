@@ -127,7 +127,7 @@ function placeOf(where: string, make: Maker): QueuePlace {
     taker: async <Data>(name: string, leaseMs: number) => {
       const taker = kept(
         // How often a shard may be lost is for the fleet to say, which sees why.
-        make.worker(name, { autorun: false, lockDuration: leaseMs, stalledInterval: leaseMs / 3, maxStalledCount: 1_000_000 }),
+        make.worker(name, { autorun: false, lockDuration: leaseMs, stalledInterval: Math.ceil(leaseMs / 3), maxStalledCount: 1_000_000 }),
       );
       await taker.waitUntilReady();
       await taker.startStalledCheckTimer();

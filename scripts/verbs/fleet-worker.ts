@@ -53,7 +53,7 @@ async function work({ queue, name, images, atOnce, lease, once, runtime }: Fleet
     name,
     version: ownVersion(),
     atOnce,
-    leaseMs: lease * 1000,
+    leaseMs: Math.round(lease * 1000),
     once: once === true,
     ...(images === undefined ? {} : { images }),
     ...(execPath === undefined ? {} : { execPath }),

@@ -29,3 +29,12 @@ t.test('a real endpoint is only met when it is named twice', async (t) => {
   t.equal(ended.code, 2);
   t.match(ended.stderr, new RegExp(`expected --confirm ${host}`));
 });
+
+t.test('a queue that does not answer is said in one line without its secret', async (t) => {
+  writeFileSync(join(folder, 'queue'), 'redis://:geheim@127.0.0.1:1\n');
+  const ended = await run(folder, 'fleet-worker', '--queue', '@queue');
+  t.equal(ended.code, 3);
+  t.match(ended.stderr, /Redis at 127\.0\.0\.1:1: the queue does not answer/);
+  t.notMatch(ended.stderr, /geheim/);
+  t.equal(ended.stderr.trim().split('\n').length, 1, 'one line');
+});
