@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { LOCAL_ID_SCOPE } from '@zerotouch/azure-wire/ids';
+import { Tokens } from '@zerotouch/cloud-sim/api/arm/tokens';
 import { makeServerAuthority, makeServerIdentity } from '@zerotouch/cloud-sim/doors/authority';
 import { makeServers } from '@zerotouch/cloud-sim/doors/doors';
 import { FrontedSocket } from '@zerotouch/cloud-sim/doors/fronts/fronted-socket';
@@ -9,7 +10,7 @@ import { makeServices } from '@zerotouch/cloud-sim/services';
 import { memoryStore } from '@zerotouch/cloud-sim/store/memory';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import { type Case, dialogue, hostile, hubDialogue, sayings } from './hostile.js';
+import { type Case, dialogue, hostile, hubDialogue, managerDialogue, sayings } from './hostile.js';
 
 // The same hostile clients as over TLS, handed in as a front hands in what it has decrypted: some hundred times as many in the same time.
 
@@ -17,9 +18,11 @@ import { type Case, dialogue, hostile, hubDialogue, sayings } from './hostile.js
 const CASES = Number(process.env.ZT_FUZZ_BELOW_TLS ?? 1000);
 const SEED = Number(process.env.ZT_FUZZ_SEED ?? 20_260_101);
 const AT_ONCE = 50;
+/** The resource manager checks a signature for each request. */
+const SLOWER = 5;
 const HEAP_BYTES = 128 * 1024 * 1024;
 
-const hub = DEFAULT_HUBS[0]?.host ?? '';
+const { host: hub = '', subscription = '' } = DEFAULT_HUBS[0] ?? {};
 
 for (const door of ['mqtt', 'amqp', 'https'] as const) {
   for (const [where, pieces] of [
@@ -44,6 +47,47 @@ for (const door of ['mqtt', 'amqp', 'https'] as const) {
   }
 }
 
+for (const who of ['strangers', 'operators'] as const) {
+  t.test(`hostile bytes of ${who} at the resource manager and its sign-in`, { timeout: CASES * 1000 }, async (t) => {
+    const { servers, services, journal } = await behindTls(t);
+    const { clientId: client, secret } = services.operator;
+    const token = await new Tokens(services).issue(client, 'https://localhost');
+    const pieces =
+      who === 'operators'
+        ? managerDialogue(subscription, token, { client, secret })
+        : managerDialogue(subscription, `${token.slice(0, -8)}AAAAAAAA`, { client, secret: 'wrong' });
+    const emit = servers.https.emit.bind(servers.https);
+    await attack(emit, { changes: [], cuts: boundaries(pieces), leaving: 'wait' }, pieces, Number.POSITIVE_INFINITY);
+    const { store, park, dps } = services;
+    const state = async () => JSON.stringify([await store.hubs.list(), await store.service.list(), await store.resourceGroups.list()]);
+    t.equal(park.running.has('fuzz-hub.azure-devices.net'), who === 'operators', 'unaltered, it is done for operators alone');
+    const [before, first] = [process.memoryUsage().heapUsed, await state()];
+    await fc.assert(
+      fc.asyncProperty(fc.array(hostile, { minLength: AT_ONCE, maxLength: AT_ONCE }), async (cases) => {
+        await Promise.all(cases.map((one) => attack(emit, one, pieces)));
+        if (who === 'strangers') return (await state()) === first;
+        // Whatever was made, changed or deleted, what is kept and what runs are one.
+        const hosts = (await store.hubs.list()).map(({ host }) => host);
+        const names = (await store.service.list()).map(({ name }) => name);
+        return (
+          same(hosts, [...park.running.keys()]) &&
+          same(
+            names,
+            dps.list().map(({ name }) => name),
+          )
+        );
+      }),
+      { seed: SEED, numRuns: Math.ceil(CASES / SLOWER / AT_ONCE), endOnFailure: true },
+    );
+    t.ok(process.memoryUsage().heapUsed - before < HEAP_BYTES, 'the heap stays bounded');
+    t.strictSame(journal.errors, [], 'nothing was logged as an error of ours');
+  });
+}
+
+function same(one: readonly string[], other: readonly string[]): boolean {
+  return [...one].sort().join() === [...other].sort().join();
+}
+
 /** A cloud's servers without their sockets, and what is logged as an error. */
 async function behindTls(t: Test) {
   const errors: string[] = [];
@@ -58,11 +102,16 @@ async function behindTls(t: Test) {
     services.park.close();
     await Promise.all([servers.sweep.close(), services.dps.close()]);
   });
-  return { servers, store, journal: { errors } };
+  return { servers, services, store, journal: { errors } };
 }
 
-/** Says it, and resolves when the connection is gone. */
-async function attack(emit: (name: string, socket: FrontedSocket) => boolean, one: Case, pieces: readonly Buffer[]): Promise<void> {
+/** Says it, and resolves when the connection is gone. @param patience turns of the event loop until the client goes */
+async function attack(
+  emit: (name: string, socket: FrontedSocket) => boolean,
+  one: Case,
+  pieces: readonly Buffer[],
+  patience = 20,
+): Promise<void> {
   let gone = (): void => {};
   const closed = new Promise<void>((resolve) => {
     gone = resolve;
@@ -90,7 +139,7 @@ async function attack(emit: (name: string, socket: FrontedSocket) => boolean, on
     for (let turn = 0; one.leaving === 'wait' && turn < 5; turn++) await setImmediate();
   }
   if (one.leaving === 'end' && !socket.destroyed) socket.endHeard();
-  for (let turn = 0; turn < 20 && !socket.destroyed; turn++) await setImmediate();
+  for (let turn = 0; turn < patience && !socket.destroyed; turn++) await setImmediate();
   // What is left may be a session in due form, which the cloud keeps: the client goes at last.
   if (!socket.destroyed) socket.gone(new Error('the client went'));
   await closed;

@@ -288,3 +288,33 @@ function frame(type: number, body: Buffer): Buffer {
 export function token(idScope: string, id: string, secret: Buffer): string {
   return buildSas({ resource: dpsResource(idScope, id), key: secret, expiry: 4_000_000_000, keyName: 'registration' });
 }
+
+/** What an operator says to the sign-in and to the resource manager, request by request. @param secret of the service principal `client` */
+export function managerDialogue(subscription: string, token: string, { client, secret }: { client: string; secret: string }): Buffer[] {
+  const ask = (method: string, path: string, body?: object | string, type = 'application/json') => {
+    const text = body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body);
+    const head = `${method} ${path}${path.includes('?') ? '&' : '?'}api-version=2022-12-12 HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${token}`;
+    return `${head}${body === undefined ? '' : `\r\ncontent-type: ${type}`}\r\ncontent-length: ${text.length}\r\n\r\n${text}`;
+  };
+  const form = `grant_type=client_credentials&client_id=${client}&client_secret=${secret}&scope=https%3A%2F%2Flocalhost%2F.default`;
+  const all = `/subscriptions/${subscription}`;
+  // All at once: a server works on what is pipelined at the same time, so nothing here may need what came before.
+  const devices = `${all}/resourceGroups/zerotouch/providers/Microsoft.Devices`;
+  const hub = { location: 'westeurope', sku: { name: 'S1', capacity: 1 }, tags: { a: 'b' }, properties: { cloudToDevice: {} } };
+  const rule = { keyName: 'own', rights: 'ServiceConfig, EnrollmentWrite', primaryKey: Buffer.alloc(32).toString('base64') };
+  const link = { connectionString: 'HostName=fuzz-hub.azure-devices.net;SharedAccessKeyName=a;SharedAccessKey=****', location: 'x' };
+  return [
+    ask('POST', '/adfs/oauth2/v2.0/token', form, 'application/x-www-form-urlencoded'),
+    ask('GET', '/adfs/.well-known/openid-configuration'),
+    ask('GET', `${all}/resourcegroups?$top=1`),
+    ask('PUT', `${all}/resourcegroups/fuzz`, { location: 'westeurope' }),
+    ask('PUT', `${devices}/IotHubs/fuzz-hub`, hub),
+    ask('PATCH', `${devices}/IotHubs/fuzz-hub`, { sku: { name: 'S2', capacity: 2 } }),
+    ask('POST', `${devices}/IotHubs/fuzz-hub/listkeys`),
+    ask('PUT', `${devices}/IotHubs/fuzz-hub/certificates/root`, { properties: { certificate: 'LS0t' } }),
+    ask('PUT', `${devices}/provisioningServices/fuzz-dps`, { ...hub, properties: { authorizationPolicies: [rule] } }),
+    ask('PUT', `${devices}/provisioningServices/fuzz-dps`, { ...hub, properties: { iotHubs: [link] } }),
+    ask('GET', `${devices}/provisioningServices/fuzz-dps/operationresults/x`),
+    ask('DELETE', `${devices}/provisioningServices/fuzz-dps`).replace('\r\nhost:', '\r\nconnection: close\r\nhost:'),
+  ].map((text) => Buffer.from(text));
+}
