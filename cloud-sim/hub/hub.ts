@@ -20,6 +20,7 @@ import { EventStream } from './event-stream.js';
 import { Feedback } from './feedback.js';
 import { type Identity, identityKey, identityName } from './identity.js';
 import { Lines } from './lines.js';
+import { messageSettings } from './message-settings.js';
 import { type MessageProblem, Messages, type OutgoingMessage } from './messages.js';
 import { Methods } from './methods.js';
 import { TwinRow } from './query/rows.js';
@@ -91,7 +92,10 @@ export class Hub {
     });
     this.methods = new Methods({ lines: this.lines, clock, entropy });
     this.feedback = new Feedback({ hub, store, clock });
-    this.messages = new Messages({ hub, store, clock, entropy, feedback: this.feedback });
+    this.messages = new Messages({
+      ...{ hub, store, clock, entropy, feedback: this.feedback },
+      settings: () => messageSettings(this.#record),
+    });
     this.#certificates = new OwnPart(store.hubCertificates, `${hub}/`);
     this.authorities = new Authorities({ store: { certificates: this.#certificates }, clock, entropy, limits });
     this.throttle = new HubThrottle({ clock, factor: limits.hubRateFactor, purchase: () => this.#record });

@@ -5,6 +5,7 @@ import type { Entropy } from '@zerotouch/foundation/entropy';
 import { deviceKey, type FeedbackRecord, type QueuedMessage, type QueueRecord, type Store } from '../store/store.js';
 import { guid } from '../unique.js';
 import type { Feedback } from './feedback.js';
+import type { MessageSettings } from './message-settings.js';
 
 /** A message to a device, as its sender hands it over. */
 export interface OutgoingMessage {
@@ -43,6 +44,8 @@ export interface MessagesParts {
   clock: Clock;
   entropy: Entropy;
   feedback: Feedback;
+  /** As they are now. */
+  settings: () => MessageSettings;
 }
 
 /**
@@ -68,7 +71,7 @@ export class Messages {
 
   /** Puts a message into the queue of a device. @returns why it was not taken, or `undefined` */
   async send(deviceId: string, { body, system, properties, ack = 'none', expires }: OutgoingMessage): Promise<MessageProblem | undefined> {
-    const { store, clock } = this.#parts;
+    const { store, clock, settings } = this.#parts;
     const now = clock.now();
     const longest = now + hubLimits.messageLifetimeMs.value;
     if (expires !== undefined && (expires <= now || expires > longest)) return 'expiry';
@@ -85,7 +88,7 @@ export class Messages {
       const message: QueuedMessage = {
         sequence,
         enqueued: now,
-        expires: expires ?? now + hubLimits.messageDefaultLifetimeMs.value,
+        expires: expires ?? now + settings().lifetimeMs,
         deliveryCount: 0,
         ack,
         body: Buffer.from(body).toString('base64'),
@@ -124,7 +127,8 @@ export class Messages {
     let outcome: FeedbackRecord['statusCode'] | undefined;
     const message = await this.#change(deviceId, lock.sequence, (found) => {
       const deliveryCount = found.deliveryCount + 1;
-      outcome = outcomeOf(how, deliveryCount);
+      const dead = deliveryCount >= this.#parts.settings().deliveryCount;
+      outcome = outcomeOf(how, dead);
       return outcome === undefined ? { ...found, deliveryCount } : undefined;
     });
     if (message === undefined) return false;
@@ -227,8 +231,8 @@ export class Messages {
   }
 }
 
-function outcomeOf(how: Exclude<Settlement, 'release'>, deliveryCount: number): FeedbackRecord['statusCode'] | undefined {
-  if (how === 'abandon') return deliveryCount >= hubLimits.deliveryCount.value ? 'DeliveryCountExceeded' : undefined;
+function outcomeOf(how: Exclude<Settlement, 'release'>, dead: boolean): FeedbackRecord['statusCode'] | undefined {
+  if (how === 'abandon') return dead ? 'DeliveryCountExceeded' : undefined;
   return how === 'complete' ? 'Success' : 'Rejected';
 }
 

@@ -50,6 +50,10 @@ const DIFFERENCES: readonly (readonly [what: string, here: string])[] = [
     'resources',
     'are ready when the first answer goes out; Azure takes minutes. One DPS, `zerotouch`, is always there and cannot be deleted',
   ],
+  [
+    'properties of a hub',
+    '`cloudToDevice` (delivery count, default time to live) has its effect; `eventHubEndpoints`, `messagingEndpoints`, `features`, `minTlsVersion`, `enableDataResidency` and `comments` are kept and shown',
+  ],
   ['a hub that was deleted', 'stays away when a cloud with `--data` is started again, also one of its options, until it is made anew'],
   ['size of a hub', 'rates follow tier and units; of the basic tiers everything works, daily quotas and prices are not kept'],
   [

@@ -3,6 +3,7 @@ import type { JsonObject } from '@zerotouch/azure-wire/twin';
 import { z } from 'zod';
 import type { PolicyRecord } from '../../store/store.js';
 import { badRequest, notServed } from './errors.js';
+import { HUB_SETTINGS, hubSettings } from './hub-settings.js';
 import { authorisationPolicies, rightsIn, type WantedPolicy } from './policies.js';
 import { flawed } from './service-body.js';
 
@@ -33,20 +34,13 @@ const body = z.looseObject({
       routing: z.looseObject({ endpoints: z.record(z.string(), items).nullish(), routes: items, enrichments: items }).nullish(),
       storageEndpoints: z.record(z.string(), z.looseObject({ connectionString: z.string().nullish() })).nullish(),
       enableFileUploadNotifications: z.boolean().nullish(),
+      disableDeviceSAS: z.boolean().nullish(),
+      disableModuleSAS: z.boolean().nullish(),
+      restrictOutboundNetworkAccess: z.boolean().nullish(),
+      ...hubSettings,
     })
     .nullish(),
 });
-
-/** Members of the properties that are kept as they are told, and shown again. */
-const KEPT = [
-  'eventHubEndpoints',
-  'messagingEndpoints',
-  'cloudToDevice',
-  'comments',
-  'features',
-  'minTlsVersion',
-  'enableDataResidency',
-] as const;
 
 /** What a hub is to be bought as. */
 export interface WantedSize {
@@ -80,7 +74,9 @@ export function readHubBody(value: unknown): WantedHub {
     etag: etag ?? undefined,
     ...sizeOf(sku),
     policies: policies == null ? undefined : rightsIn(policies, HUB_RIGHTS),
-    properties: Object.fromEntries(KEPT.flatMap((name) => (properties?.[name] == null ? [] : [[name, properties[name]]]))) as JsonObject,
+    properties: Object.fromEntries(
+      HUB_SETTINGS.flatMap((name) => (properties?.[name] == null ? [] : [[name, properties[name]]])),
+    ) as JsonObject,
   };
 }
 
@@ -108,6 +104,9 @@ function refuseForeign(properties: NonNullable<z.infer<typeof body>['properties'
     properties;
   const here = 'it is reached on this machine only';
   if (disableLocalAuth === true) throw notServed('disableLocalAuth', 'services sign in by shared access policies');
+  for (const name of ['disableDeviceSAS', 'disableModuleSAS'] as const)
+    if (properties[name] === true) throw notServed(name, 'give devices certificates, and no keys');
+  if (properties.restrictOutboundNetworkAccess === true) throw notServed('restrictOutboundNetworkAccess', 'a hub calls nobody here');
   if (publicNetworkAccess != null && publicNetworkAccess !== 'Enabled') throw notServed('publicNetworkAccess', here);
   if (ipFilterRules?.length) throw notServed('ipFilterRules', here);
   if (privateEndpointConnections?.length) throw notServed('privateEndpointConnections', here);

@@ -52,8 +52,8 @@ export function shownHub(record: HubRecord): { id: string } {
 
 // There is no Event Hub behind it: the endpoint can be resolved by nobody.
 function eventsOf(name: string, told: unknown): object {
-  const { events = {} } = (told ?? {}) as { events?: { retentionTimeInDays?: number; partitionCount?: number } };
-  const { retentionTimeInDays = 1, partitionCount = 4 } = events;
+  const { events } = (told ?? {}) as { events?: { retentionTimeInDays?: number | null; partitionCount?: number | null } };
+  const [retentionTimeInDays, partitionCount] = [events?.retentionTimeInDays ?? 1, events?.partitionCount ?? 4];
   const partitionIds = Array.from({ length: partitionCount }, (_, index) => String(index));
   return { retentionTimeInDays, partitionCount, partitionIds, path: name, endpoint: 'sb://not-served.invalid/' };
 }

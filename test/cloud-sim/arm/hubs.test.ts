@@ -1,4 +1,5 @@
 import { startCloud } from '@zerotouch/cloud-sim/cloud';
+import { messageSettings } from '@zerotouch/cloud-sim/hub/message-settings';
 import t from 'tap';
 import { issue, makeAuthority } from '../certificates.js';
 import { cloudFor, key } from '../clouds.js';
@@ -125,6 +126,43 @@ t.test('a hub takes as much as it was bought for, from the moment it is scaled',
     t.match(await call('PATCH', url, { body }), { status: 400, body: { code: 'BadRequest', message } });
   }
   t.match(await call('GET', url), { body: { sku: { name: 'S2', capacity: 6 } } }, 'what was refused changed nothing');
+});
+
+t.test('what a hub is told of messages to devices counts, and what it cannot keep is refused', async (t) => {
+  const clock = new ManualClock(Date.now());
+  const cloud = await cloudFor(t, { clock });
+  const { iotHubResource: api } = (await managementClients(t, cloud)).hubs;
+  const put = (properties: object) => api.beginCreateOrUpdateAndWait(GROUP, 'hub-weu', { ...hub, properties });
+  await put({ cloudToDevice: { maxDeliveryCount: 3, defaultTtlAsIso8601: 'PT2M' }, comments: 'line 7' });
+  t.match(await api.get(GROUP, 'hub-weu'), { properties: { cloudToDevice: { defaultTtlAsIso8601: 'PT2M' }, comments: 'line 7' } });
+  const { host } = cloud.hubs[0] as (typeof cloud.hubs)[0];
+  const admin = cloud.hub(host);
+  await admin.createDevice({ deviceId: 'dev-1' });
+  for (const [wait, waiting] of [
+    [0, 1],
+    [119_000, 2],
+    [2_000, 2],
+  ] as const) {
+    clock.advance(wait);
+    await admin.sendMessage('dev-1', { body: 'x' });
+    t.strictSame(await admin.query('SELECT cloudToDeviceMessageCount AS n FROM devices'), [{ n: waiting }]);
+  }
+  t.match(messageSettings({ properties: { cloudToDevice: { maxDeliveryCount: 3 } } }), { deliveryCount: 3, lifetimeMs: 3_600_000 });
+  const before = await api.get(GROUP, 'hub-weu');
+  for (const [properties, message] of [
+    [{ eventHubEndpoints: { events: { partitionCount: -1 } } }, /eventHubEndpoints.events.partitionCount/],
+    [{ eventHubEndpoints: { events: { partitionCount: 1e9 } } }, /partitionCount/],
+    [{ cloudToDevice: { defaultTtlAsIso8601: 'P3D' } }, /defaultTtlAsIso8601: must be a duration .* 60 to 172800 seconds/],
+    [{ cloudToDevice: { maxDeliveryCount: 101 } }, /maxDeliveryCount/],
+    [{ disableDeviceSAS: true }, /disableDeviceSAS is not served/],
+    [{ authorizationPolicies: [{ keyName: 'x', rights: 'ServiceConnect', primaryKey: '*' }] }, /policy "x": a symmetric key/],
+  ] as const) {
+    await t.rejects(put(properties), { name: 'RestError', statusCode: 400, message });
+  }
+  t.strictSame(await api.get(GROUP, 'hub-weu'), before, 'what was refused changed nothing');
+  const { call } = await managerOf(t, cloud);
+  const url = `/subscriptions/${SUBSCRIPTION}/resourceGroups/${GROUP}/providers/Microsoft.Devices/IotHubs/hub-weu`;
+  t.match(await call('PUT', url, { body: { ...hub, properties: { eventHubEndpoints: { events: null } } } }), { status: 400 });
 });
 
 t.test('devices under a CA sign in once its possession is proved to the hub', async (t) => {
