@@ -22,7 +22,7 @@ const ENDED = new Error('the operation has ended');
 export class Operations {
   readonly #clock: Clock;
   readonly #hung: () => void;
-  readonly #current = new Map<Lane, AbortController>();
+  readonly #current = new Map<Lane, Running>();
   readonly #pending = new Set<Promise<void>>();
 
   /** @param hung called when an operation that still counts does not end though its signal was aborted {@link GRACE_MS} ago */
@@ -37,22 +37,15 @@ export class Operations {
    */
   run(lane: Lane, limitMs: number, operation: Operation): void {
     this.cancel(lane);
-    const controller = new AbortController();
-    this.#current.set(lane, controller);
-    const isCurrent = () => this.#current.get(lane) === controller;
-    const ended = new AbortController();
-    if (Number.isFinite(limitMs)) {
-      this.#clock.wait(limitMs, ended.signal).then(
-        () => controller.abort(ENDED),
-        () => undefined,
-      );
-    }
-    const givenUp = this.#givenUp(controller.signal, ended.signal).then(() => {
-      if (!isCurrent()) return;
+    const running = new Running(this.#clock, () => {
+      if (this.#current.get(lane) !== running) return;
       this.#current.delete(lane);
       this.#hung();
     });
-    const work = operation(controller.signal, isCurrent)
+    this.#current.set(lane, running);
+    const isCurrent = () => this.#current.get(lane) === running;
+    if (Number.isFinite(limitMs)) running.endAfter(limitMs);
+    const work = operation(running.signal, isCurrent)
       .then((deliver) => {
         if (!isCurrent()) return;
         this.#current.delete(lane);
@@ -61,24 +54,15 @@ export class Operations {
       // Only a wait that was cancelled rejects: ports never do.
       .catch((error: unknown) => {
         if (isCurrent()) throw error;
-      })
-      .finally(() => ended.abort(ENDED));
-    this.keep(Promise.race([work, givenUp]));
-  }
-
-  /** Resolves when an operation was told to end and has not for too long; never when it has. */
-  #givenUp(signal: AbortSignal, ended: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const overdue = () => this.#clock.wait(GRACE_MS, ended).then(resolve, () => undefined);
-      signal.addEventListener('abort', overdue, { once: true, signal: ended });
-    });
+      });
+    this.keep(running.until(work));
   }
 
   /** Ends the lane's operation; its result will not count. */
   cancel(lane: Lane): void {
-    const controller = this.#current.get(lane);
+    const running = this.#current.get(lane);
     this.#current.delete(lane);
-    controller?.abort(ENDED);
+    running?.end();
   }
 
   /** Counts a promise among the work that {@link idle} waits for. */
@@ -90,5 +74,49 @@ export class Operations {
   /** Resolves when nothing is under way. */
   async idle(): Promise<void> {
     while (this.#pending.size > 0) await Promise.allSettled(this.#pending);
+  }
+}
+
+/** One operation under way: told to end once, given up when it does not. What it needs for that is made when it comes to it. */
+class Running {
+  readonly #clock: Clock;
+  readonly #givenUp: () => void;
+  readonly #told = new AbortController();
+  readonly #over = new AbortController();
+  #done: () => void = () => undefined;
+
+  constructor(clock: Clock, givenUp: () => void) {
+    this.#clock = clock;
+    this.#givenUp = givenUp;
+  }
+
+  get signal(): AbortSignal {
+    return this.#told.signal;
+  }
+
+  endAfter(ms: number): void {
+    this.#clock.wait(ms, this.#over.signal).then(
+      () => this.end(),
+      () => undefined,
+    );
+  }
+
+  end(): void {
+    if (this.#told.signal.aborted) return;
+    this.#told.abort(ENDED);
+    if (this.#over.signal.aborted) return;
+    const giveUp = (): void => {
+      this.#givenUp();
+      this.#done();
+    };
+    this.#clock.wait(GRACE_MS, this.#over.signal).then(giveUp, () => undefined);
+  }
+
+  /** Resolves when the work is done or given up; rejects as it does. */
+  until(work: Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#done = resolve;
+      work.finally(() => this.#over.abort(ENDED)).then(resolve, reject);
+    });
   }
 }

@@ -2,6 +2,9 @@ import type { Clock } from '@zerotouch/foundation/clock';
 import type { Failure } from '../boot/ports.js';
 import { dropped, timedOut } from './evidence.js';
 
+/** Why a wait was cut short: one object for all, since an error of its own costs a stack each time. */
+const OVER = new Error('the wait is over');
+
 /** Whether a connection still stands, and everyone who wants to know when it does not. */
 export class Lifeline {
   #end: Failure | undefined;
@@ -70,7 +73,7 @@ export class Lifeline {
         () => answer({ outcome: 'waited' }),
         () => undefined,
       );
-      return () => over.abort();
+      return () => over.abort(OVER);
     });
     return outcome.outcome === 'waited' ? undefined : outcome;
   }

@@ -1,3 +1,4 @@
+import { encodePuback, encodePublish } from '@zerotouch/azure-wire/mqtt-packets';
 import type { Clock } from '@zerotouch/foundation/clock';
 import { generate, type IConnectPacket, type IPublishPacket, type Packet } from 'mqtt-packet';
 import type { Logger } from 'pino';
@@ -159,8 +160,9 @@ export class MqttConnection implements Watched {
     const body = typeof payload === 'string' ? Buffer.from(payload) : payload;
     const outcome = await session.publish({ topic, payload: body, retain });
     if ('close' in outcome) return this.#end(outcome.close);
-    if (qos === 1) this.#write({ cmd: 'puback', messageId: messageId ?? 0 });
-    for (const reply of outcome.replies) this.#send(reply);
+    const answers = outcome.replies.map((reply) => this.#encoded(reply));
+    if (qos === 1) answers.unshift(encodePuback(messageId ?? 0));
+    if (answers.length > 0) this.#writeBytes(Buffer.concat(answers));
   }
 
   // Source: MQTT 3.1.1, 3.1.2.5: however the connection ended, unless by DISCONNECT.
@@ -173,16 +175,16 @@ export class MqttConnection implements Watched {
     );
   }
 
-  #send({ topic, payload, acked }: Outgoing): void {
-    const common = { cmd: 'publish', topic, payload, dup: false, retain: false } as const;
-    if (acked === undefined) {
-      this.#write({ ...common, qos: 0 });
-      return;
-    }
+  #send(message: Outgoing): void {
+    this.#writeBytes(this.#encoded(message));
+  }
+
+  #encoded({ topic, payload, acked }: Outgoing): Buffer {
+    if (acked === undefined) return encodePublish(topic, payload);
     do this.#lastId = (this.#lastId % MAX_PACKET_ID) + 1;
     while (this.#unacked.has(this.#lastId));
     this.#unacked.set(this.#lastId, acked);
-    this.#write({ ...common, qos: 1, messageId: this.#lastId });
+    return encodePublish(topic, payload, this.#lastId);
   }
 
   #acked(messageId: number): void {
@@ -192,9 +194,13 @@ export class MqttConnection implements Watched {
   }
 
   #write(packet: Packet): void {
+    this.#writeBytes(generate(packet));
+  }
+
+  #writeBytes(bytes: Buffer): void {
     const { stream } = this.#parts.channel;
     if (this.#ended || !stream.writable) return;
-    stream.write(generate(packet));
+    stream.write(bytes);
     if (stream.writableLength > MAX_UNREAD_BYTES) this.#end('the device does not read');
   }
 
