@@ -32,6 +32,7 @@ export type { Behaviour, DpsCall, HubCall, Means } from './behaviours/behaviour.
 export {
   type DpsErrorName,
   droppedAfterRegister,
+  dropping,
   flaky,
   only,
   refuse,

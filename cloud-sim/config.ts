@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { behaviourOf, configuredBehaviour } from './behaviours/configured.js';
 import { SERVICE_RIGHTS } from './dps/policies.js';
 import { CloudFault } from './faults.js';
 import { azureLimits, type LimitValues } from './limits.js';
@@ -40,6 +41,11 @@ const configSchema = z.strictObject({
     .array(z.strictObject({ id: z.string().min(1), certificates: z.array(z.string().min(1)).min(1) }))
     .optional()
     .meta({ description: 'What devices may be told to trust; certificates are files (PEM), one each.' }),
+  behaviours: z
+    .array(configuredBehaviour)
+    .max(100)
+    .optional()
+    .meta({ description: 'What this cloud does other than Azure on a good day; the first stands nearest to the device.' }),
   policies: z
     .array(
       z.strictObject({
@@ -69,10 +75,11 @@ export type ReadText = (path: string) => string;
 export function cloudConfig(data: unknown, locate: Locate, read: ReadText): CloudOptions {
   const parsed = configSchema.safeParse(data);
   if (!parsed.success) throw problem(parsed.error, locate);
-  const { version: _, limits, webhookCa, trustBundles, ...options } = parsed.data;
+  const { version: _, limits, webhookCa, trustBundles, behaviours, ...options } = parsed.data;
   return {
     ...options,
     ...(limits === undefined ? {} : { limits: typeof limits === 'string' ? limits : numbers(limits) }),
+    ...(behaviours === undefined ? {} : { behaviours: behaviours.map(behaviourOf) }),
     ...(webhookCa === undefined ? {} : { webhookCa: read(webhookCa) }),
     ...(trustBundles === undefined
       ? {}

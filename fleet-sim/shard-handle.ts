@@ -6,6 +6,9 @@ import { emptyTally, type Tally } from './metrics.js';
 import type { ShardOrder } from './shard.js';
 import type { FromShard, ToShard } from './shard-messages.js';
 
+/** How Node runs such a process: a process a core has no use for threads that collect garbage beside it, they only take the other's core. */
+export const NODE_ARGUMENTS = ['--expose-gc', '--single-threaded-gc'] as const;
+
 /** A process of a fleet, seen from the fleet. */
 export class ShardHandle {
   readonly #child: ChildProcess;
@@ -18,7 +21,7 @@ export class ShardHandle {
   /** @param execPath of the runtime, absent: this one's own */
   constructor(execPath?: string) {
     this.#child = fork(fileURLToPath(new URL('./shard-process.js', import.meta.url)), {
-      ...(execPath === undefined ? { execArgv: ['--expose-gc'] } : { execPath, execArgv: [] }),
+      ...(execPath === undefined ? { execArgv: [...NODE_ARGUMENTS] } : { execPath, execArgv: [] }),
       serialization: 'json',
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });

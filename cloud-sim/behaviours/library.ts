@@ -38,6 +38,21 @@ export function flaky({ share }: { share: number }): Behaviour {
   };
 }
 
+/** Connections are lost: when a device registers, and when it signs in to a hub. @param share of them that are lost, 0 to 1 */
+export function dropping({ share }: { share: number }): Behaviour {
+  const cause = 'the behaviour "dropping" dropped the connection';
+  return {
+    name: `dropping (${share})`,
+    concerns: (call) => call.service === 'hub' || isRegister(call),
+    async dps(_, next, { entropy, drop }) {
+      return entropy.unit() < share ? drop(cause) : next();
+    },
+    async hub(_, next, { entropy, drop }) {
+      return entropy.unit() < share ? drop(cause) : next();
+    },
+  };
+}
+
 /** The cloud's clock is wrong: ahead of the device's, or behind it with a negative number. */
 export function wrongClock({ aheadMs }: { aheadMs: number }): Behaviour {
   return { name: `wrongClock (${aheadMs} ms)`, now: (rightNow) => rightNow + aheadMs };

@@ -4,6 +4,7 @@ import { makeServerIdentity } from '@zerotouch/cloud-sim/doors/authority';
 import { openImage } from '@zerotouch/flash-image/image';
 import { memoryStorage } from '@zerotouch/flash-image/storage';
 import type { ShardOrder } from '@zerotouch/fleet-sim/shard';
+import { NODE_ARGUMENTS } from '@zerotouch/fleet-sim/shard-handle';
 import type { FleetSpec } from '@zerotouch/fleet-sim/spec';
 import type { SideAnswer, SideOrder } from './boot-side.js';
 import { median } from './measure.js';
@@ -105,7 +106,7 @@ async function serverOrder({ client }: Contender, batch: string): Promise<SideOr
 }
 
 function side(execPath: string): ChildProcess {
-  return forkSide('./boot-side.js', execPath, /bun(\.exe)?$/.test(execPath) ? [] : ['--expose-gc']);
+  return forkSide('./boot-side.js', execPath, /bun(\.exe)?$/.test(execPath) ? [] : NODE_ARGUMENTS);
 }
 
 function ask(child: ChildProcess, order: SideOrder): Promise<SideAnswer> {

@@ -21,6 +21,9 @@ data: kept
 workers: 1
 policies:
   - { name: reader, rights: [EnrollmentRead] }
+behaviours:
+  - { behaviour: dropping, share: 0.2, times: 5, only: pump-1 }
+  - { behaviour: wrong-clock, aheadSeconds: 0 }
 `;
 
 t.test('a configuration says what code says', async (t) => {
@@ -32,6 +35,10 @@ t.test('a configuration says what code says', async (t) => {
     devicesPerHub: Number.POSITIVE_INFINITY,
     linkedHubs: azureLimits.linkedHubs,
   });
+  t.strictSame(
+    options.behaviours?.map(({ name }) => name),
+    ['dropping (0.2), 5 times, only pump-1', 'wrongClock (0 ms)'],
+  );
   await using cloud = await startCloud(options);
   t.match(cloud, { dps: { idScope: '0ne0000BEEF' }, hubs: [{ host: 'hub-one.azure-devices.net' }], fronts: [{ pid: Number }] });
   t.strictSame(
@@ -49,6 +56,7 @@ t.test('a wrong configuration is refused with its place', async (t) => {
     ['version: 1\nlimits: { polls: 3 }\n', 'BAD_CONFIG', /cloud\.yaml:2:18 limits\.polls$/, /unknown field "polls"/],
     ['version: 1\nhubs:\n  - { host: a b, region: x, subscription: y }\n', 'BAD_CONFIG', /cloud\.yaml:3:13 hubs\.0\.host$/, /no host name/],
     ['version: 1\npolicies: [{ name: a, rights: [All] }]\n', 'BAD_CONFIG', /policies\.0\.rights\.0$/, /EnrollmentRead/],
+    ['version: 1\nbehaviours: [{ behaviour: flaky, share: 2 }]\n', 'BAD_CONFIG', /behaviours\.0\.share$/, /<=1/],
     ['version: [\n', 'CONFIG_SYNTAX', /cloud\.yaml:\d+:\d+$/, /./],
   ] as const) {
     const dir = t.testdir({ 'cloud.yaml': text });

@@ -41,8 +41,8 @@ export class Front {
 
   constructor({ orders, onConnection, log }: FrontParts) {
     this.#process = fork(fileURLToPath(new URL('./tls-front.js', import.meta.url)), [], {
-      // Not those of this process: a debugger's port can be had once.
-      execArgv: [],
+      // Not those of this process: a debugger's port can be had once. Threads that collect garbage would only take another front's core.
+      execArgv: ['--single-threaded-gc'],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc', 'pipe'],
     });
     this.#way = this.#process.stdio[WAY_DESCRIPTOR] as Duplex;
