@@ -106,7 +106,7 @@ async function serverOrder({ client }: Contender, batch: string): Promise<SideOr
 }
 
 function side(execPath: string): ChildProcess {
-  return forkSide('./boot-side.js', execPath, /bun(\.exe)?$/.test(execPath) ? [] : NODE_ARGUMENTS);
+  return forkSide('./boot-side.js', execPath, /bun(\.exe)?$/.test(execPath) ? [] : [...NODE_ARGUMENTS]);
 }
 
 function ask(child: ChildProcess, order: SideOrder): Promise<SideAnswer> {
