@@ -239,6 +239,9 @@ export class Acts {
     session.onDesired((patch) => {
       if (this.#session === session) this.#config.desired(patch);
     });
+    session.onMissed?.(() => {
+      if (this.#session === session) this.#config.missed();
+    });
     session.onMethod?.(methodNames, (call) => {
       if (this.#session === session) void this.#answer(call);
     });

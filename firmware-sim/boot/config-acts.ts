@@ -62,6 +62,11 @@ export class ConfigActs {
     }
   }
 
+  /** The hub may have changed the desired properties unseen. */
+  missed(): void {
+    this.#around.findings.post({ table: 'config', event: 'gap' });
+  }
+
   pull(): void {
     const { operations, ports, findings } = this.#around;
     const session = this.#around.session();

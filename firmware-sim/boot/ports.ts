@@ -76,6 +76,11 @@ export interface HubSession {
   send(message: JsonObject, signal: AbortSignal): Promise<{ readonly outcome: 'sent' } | Failure>;
   /** Called for every change of the desired properties, with the patch and its `$version`. */
   onDesired(listener: (patch: JsonObject & { $version: number }) => void): void;
+  /**
+   * Called when changes of the desired properties may have been missed though the session stands (it was signed in anew): the whole twin is to be
+   * read again. Left out by a transport where that cannot be.
+   */
+  onMissed?(listener: () => void): void;
   /** Called once when the connection is lost without {@link close}. Called at once if that has already happened. */
   onLost(listener: (failure: Failure) => void): void;
   /**

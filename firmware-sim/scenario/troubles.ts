@@ -174,6 +174,7 @@ export class Troubles {
       report: (patch, signal) => this.#clock.real(session.report(patch, signal)),
       send: (message, signal) => this.#clock.real(session.send(message, signal)),
       onDesired: (listener) => session.onDesired(listener),
+      onMissed: (listener) => session.onMissed?.(listener),
       onMethod: (names, listener) => session.onMethod?.(names, listener),
       onLost: (listener) => {
         lost = listener;

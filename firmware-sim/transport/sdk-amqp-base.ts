@@ -25,6 +25,8 @@ interface SdkSenderLink extends EventEmitter {
 export interface SdkAmqpBase {
   connect(config: SdkAmqpConfig, done: Done): void;
   disconnect(done: Done): void;
+  /** Over the link to $cbs, which stands. */
+  putToken(audience: string, token: string, done: Done): void;
   attachSenderLink(endpoint: string, options: unknown, done: Done<SdkSenderLink>): void;
   attachReceiverLink(endpoint: string, options: unknown, done: Done<EventEmitter>): void;
 }

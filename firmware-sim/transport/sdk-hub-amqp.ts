@@ -1,3 +1,4 @@
+import { parseSas } from '@zerotouch/azure-wire/sas';
 import type { TransportConfig } from 'azure-iot-common';
 import amqp from 'azure-iot-device-amqp';
 import { WEB_SOCKET_PATH } from './address.js';
@@ -29,9 +30,13 @@ export function openAmqpHub(transport: 'amqp' | 'amqp-ws'): OpenHubLine {
       transport: line as unknown as HubLine['transport'],
       ambiguous: false,
       networkError: () => watched.networkError,
+      renewsInPlace: true,
+      // Below the SDK's transport, which would put it twice and hang up when it is refused.
       renew: (token) =>
         new Promise((resolve) =>
-          line.updateSharedAccessSignature(token, (error) => resolve(error ? sortAmqpError(error, watched.networkError) : undefined)),
+          watched.base.putToken(parseSas(token).resource, token, (error) =>
+            resolve(error ? sortAmqpError(error, watched.networkError) : undefined),
+          ),
         ),
       hangUp: (clock) => watched.hangUp(clock),
       cut: () => watched.cut(),

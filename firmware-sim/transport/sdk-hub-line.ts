@@ -5,6 +5,7 @@ import type { Clock } from '@zerotouch/foundation/clock';
 import type { AuthenticationProvider } from 'azure-iot-common';
 import type { Client } from 'azure-iot-device';
 import type { Failure } from '../boot/ports.js';
+import type { Dialled } from './dial.js';
 
 /** A twin reply, as the SDK is about to read it. */
 export interface TwinReply {
@@ -35,10 +36,18 @@ export interface HubLine {
   /** Whether a sign-in error may be a drop: MQTT has one word for both. */
   readonly ambiguous: boolean;
   networkError(): unknown;
-  /** Renews the token in place, where the protocol can (AMQP). */
-  readonly renew?: (token: string) => Promise<Failure | undefined>;
+  /** Whether a token is renewed on the connection that stands (AMQP), or takes a new one (MQTT). */
+  readonly renewsInPlace: boolean;
+  /** Signs in with a new token, before the old one ends. Never rejects; a failure leaves the session as it was, or ends it. */
+  renew(token: string, signal: AbortSignal): Promise<Failure | undefined>;
   hangUp(clock: Clock): Promise<void>;
   cut(): Promise<void>;
 }
 
-export type OpenHubLine = (socket: TLSSocket, provider: AuthenticationProvider, watch: HubLineWatch) => HubLine;
+/** @param redial opens another connection like the first */
+export type OpenHubLine = (
+  socket: TLSSocket,
+  provider: AuthenticationProvider,
+  watch: HubLineWatch,
+  redial: (signal: AbortSignal) => Promise<Dialled>,
+) => HubLine;

@@ -1,7 +1,7 @@
 import { parseHubDelivery } from '@zerotouch/azure-wire/hub-mqtt';
 import { parseJson } from '@zerotouch/azure-wire/json';
 import mqtt from 'azure-iot-device-mqtt';
-import { invalid } from './evidence.js';
+import { invalid, sortSdkError, timedOut } from './evidence.js';
 import { readDesired } from './replies.js';
 import { WatchedBase } from './sdk-base.js';
 import type { HubLineWatch, OpenHubLine } from './sdk-hub-line.js';
@@ -9,7 +9,7 @@ import type { WireTransportName } from './transport-names.js';
 
 /** The SDK's way to a hub by MQTT, over TLS or over WebSocket. */
 export function openMqttHub(transport: WireTransportName): OpenHubLine {
-  return (socket, provider, watch) => {
+  return (socket, provider, watch, redial) => {
     const watched = new WatchedBase(
       'azure-iot-device-mqtt',
       { socket, transport },
@@ -17,9 +17,19 @@ export function openMqttHub(transport: WireTransportName): OpenHubLine {
     );
     const Transport = transport === 'mqtt' ? mqtt.Mqtt : mqtt.MqttWs;
     return {
-      transport: new Transport(provider, watched.base),
+      transport: new Transport(provider, watched.base as unknown as ConstructorParameters<typeof mqtt.Mqtt>[1]),
       ambiguous: true,
       networkError: () => watched.networkError,
+      renewsInPlace: false,
+      async renew(token, signal) {
+        const dialled = await redial(signal);
+        if (dialled.outcome !== 'open') return dialled;
+        const problem = await watched.moveTo(dialled.socket, token, signal);
+        if (!problem) return undefined;
+        const failure = signal.aborted ? timedOut() : sortSdkError(problem, { network: watched.networkError });
+        watch.fail(failure);
+        return failure;
+      },
       hangUp: (clock) => watched.hangUp(clock),
       cut: () => watched.cut(),
     };

@@ -6,14 +6,16 @@ import type { Assignment } from '../boot/kept.js';
 import type { Failure, HubPort, HubSession, MethodCall } from '../boot/ports.js';
 import type { Identity } from '../identity/identity.js';
 import { hubAddress, sdkHost } from './address.js';
+import { DesiredVersions } from './desired-versions.js';
 import { dial } from './dial.js';
 import { invalid, sortSdkError } from './evidence.js';
 import { sortAmqpError } from './evidence-amqp.js';
-import { signInToHub } from './hub-sign-in.js';
+import { type HubSignIn, signInToHub } from './hub-sign-in.js';
 import { Lifeline } from './lifeline.js';
 import { readReportReply, readTwinReply } from './replies.js';
 import type { HubLine, OpenHubLine, TwinReply } from './sdk-hub-line.js';
 import { CONTENT, encodeTelemetry } from './telemetry.js';
+import { TokenRenewal } from './token-renewal.js';
 import type { HubTransportName } from './transport-names.js';
 import { loadTransport, TransportFault } from './transport-package.js';
 
@@ -26,7 +28,7 @@ export type SdkClient = InstanceType<typeof Client>;
 
 /**
  * A hub over the official client, without its retries: a loss is told, never mended unseen. `connected` means that the subscription
- * to the desired properties stands. A token is good for an hour; then the hub ends the connection, which is a loss like any other.
+ * to the desired properties stands. A token is renewed before it ends: {@link TokenRenewal}.
  */
 export function createSdkHub({ clock, transport = 'mqtt' }: { clock: Clock; transport?: HubTransportName }): HubPort {
   return {
@@ -36,7 +38,8 @@ export function createSdkHub({ clock, transport = 'mqtt' }: { clock: Clock; tran
       if (signed.outcome !== 'signed') return signed;
       const open = await openerOf(transport);
       if ('outcome' in open) return open;
-      const dialled = await dial({ ...endpoint, ...address, attestation: identity.attestation }, clock, signal);
+      const redial = (until: AbortSignal) => dial({ ...endpoint, ...address, attestation: identity.attestation }, clock, until);
+      const dialled = await redial(signal);
       if (dialled.outcome !== 'open') return dialled;
       const provider = authentication(
         identity,
@@ -44,9 +47,12 @@ export function createSdkHub({ clock, transport = 'mqtt' }: { clock: Clock; tran
         assignment,
         signed.token,
       );
-      const session = new SdkSession((watch) => open(dialled.socket, provider, watch), clock);
+      const session = new SdkSession((watch) => open(dialled.socket, provider, watch, redial), clock);
       const opened = await session.open(signal);
-      if (opened.outcome === 'open') return { outcome: 'connected', session };
+      if (opened.outcome === 'open') {
+        if (signed.token !== undefined) session.renewTokens(() => signInToHub(identity, assignment, clock));
+        return { outcome: 'connected', session };
+      }
       await session.cut();
       return opened;
     },
@@ -87,6 +93,8 @@ export class SdkSession implements HubSession {
   /** Before, what the client makes of a failure is all there is to go by. */
   #opened = false;
   #closing: Promise<void> | undefined;
+  #renewal: TokenRenewal | undefined;
+  readonly #desired = new DesiredVersions();
 
   constructor(open: (watch: Parameters<OpenHubLine>[2]) => HubLine, clock: Clock) {
     this.#clock = clock;
@@ -122,7 +130,28 @@ export class SdkSession implements HubSession {
     });
   }
 
+  /** Keeps the session signed in. @param sign makes a token */
+  renewTokens(sign: () => Promise<HubSignIn>): void {
+    const line = this.#line;
+    this.#renewal = new TokenRenewal({
+      clock: this.#clock,
+      life: this.#life,
+      inPlace: line.renewsInPlace,
+      renew: async (signal) => {
+        const signed = await sign();
+        if (signed.outcome !== 'signed') return signed;
+        const failure = await line.renew(signed.token ?? '', signal);
+        if (failure === undefined && !line.renewsInPlace) this.#desired.compare(await this.#pull(signal));
+        return failure;
+      },
+    });
+  }
+
   getTwin(signal: AbortSignal): ReturnType<HubSession['getTwin']> {
+    return this.#whole(async () => this.#desired.pulled(await this.#pull(signal)));
+  }
+
+  #pull(signal: AbortSignal): ReturnType<HubSession['getTwin']> {
     return this.#life.during(signal, (answer) => {
       this.#line.transport.getTwin((error) => answer(this.#read(error, readTwinReply)));
       return undefined;
@@ -130,10 +159,12 @@ export class SdkSession implements HubSession {
   }
 
   report(patch: JsonObject, signal: AbortSignal): ReturnType<HubSession['report']> {
-    return this.#life.during(signal, (answer) => {
-      this.#line.transport.updateTwinReportedProperties(patch, (error) => answer(this.#read(error, readReportReply)));
-      return undefined;
-    });
+    return this.#whole(() =>
+      this.#life.during(signal, (answer) => {
+        this.#line.transport.updateTwinReportedProperties(patch, (error) => answer(this.#read(error, readReportReply)));
+        return undefined;
+      }),
+    );
   }
 
   async send(message: JsonObject, signal: AbortSignal): ReturnType<HubSession['send']> {
@@ -142,14 +173,20 @@ export class SdkSession implements HubSession {
     const telemetry = new Message(encoded.text);
     telemetry.contentType = CONTENT.type;
     telemetry.contentEncoding = CONTENT.encoding;
-    return this.#life.during<{ outcome: 'sent' }>(signal, (answer) => {
-      this.#client.sendEvent(telemetry, (error) => answer(error ? this.#failure(error) : { outcome: 'sent' }));
-      return undefined;
-    });
+    return this.#whole(() =>
+      this.#life.during<{ outcome: 'sent' }>(signal, (answer) => {
+        this.#client.sendEvent(telemetry, (error) => answer(error ? this.#failure(error) : { outcome: 'sent' }));
+        return undefined;
+      }),
+    );
   }
 
   onDesired(listener: (patch: JsonObject & { $version: number }) => void): void {
-    this.#line.transport.on('twinDesiredPropertiesUpdate', listener);
+    this.#line.transport.on('twinDesiredPropertiesUpdate', (patch) => listener(this.#desired.changed(patch)));
+  }
+
+  onMissed(listener: () => void): void {
+    this.#desired.onMissed(listener);
   }
 
   onLost(listener: (failure: Failure) => void): void {
@@ -179,6 +216,10 @@ export class SdkSession implements HubSession {
   cut(): Promise<void> {
     this.#life.close();
     return this.#line.cut();
+  }
+
+  #whole<T>(call: () => Promise<T>): Promise<T> {
+    return this.#renewal === undefined ? call() : this.#renewal.during(call);
   }
 
   #closed(): void {
