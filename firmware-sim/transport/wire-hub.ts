@@ -76,6 +76,7 @@ class WireSession implements HubSession {
     this.#deviceId = deviceId;
     this.#line = line;
     this.#takeOn(line);
+    this.#life.onLost(() => void this.#line.cut());
   }
 
   /** Asks for what a session needs; a failure frees the connection. */
