@@ -23,6 +23,7 @@ const TIMEOUT_SECONDS = 300;
 export function addMonitor(hub: Command, run: RunVerb): void {
   hub
     .command('monitor')
+    .alias('monitor-events')
     .summary('print what devices send, as it comes')
     .description(
       'Print the messages that devices send to a hub of the local cloud, as they come, until Ctrl-C; as az iot hub monitor-events does.',

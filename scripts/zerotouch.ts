@@ -8,6 +8,7 @@ import { addBoot } from './verbs/boot.js';
 import { addBurn } from './verbs/burn.js';
 import { addCloud } from './verbs/cloud.js';
 import { addDemo } from './verbs/demo.js';
+import { addDps } from './verbs/dps.js';
 import { addEnroll } from './verbs/enroll.js';
 import { addFleet } from './verbs/fleet.js';
 import { addFleetWorker } from './verbs/fleet-worker.js';
@@ -40,6 +41,7 @@ const verbs: AddVerb[] = [
   addFleet,
   addFleetWorker,
   addWhy,
+  addDps,
   addHub,
   addSchema,
 ];

@@ -16,7 +16,7 @@ export const EXIT = {
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** Codes of faults, of whatever room, that no better input would have prevented: the work itself went wrong. Every other fault is bad input. */
-const WORK_FAILED = new Set<string>(['READ_BACK', 'CLAIM_LOST', 'BOOT_REFUSED', 'BOOT_SAFE_MODE', 'NO_AGENT', 'SHARD_LOST']);
+const WORK_FAILED = new Set<string>(['READ_BACK', 'CLAIM_LOST', 'BOOT_REFUSED', 'BOOT_SAFE_MODE', 'NO_AGENT', 'SHARD_LOST', 'CALL_FAILED']);
 
 /** Faults and system errors that say "nobody answered". */
 const NO_ANSWER = new Set<string>([
@@ -25,6 +25,7 @@ const NO_ANSWER = new Set<string>([
   'BOOT_UNREACHABLE',
   'NO_LOCAL_CLOUD',
   'DPS_UNREACHABLE',
+  'CALL_THROTTLED',
   'ECONNREFUSED',
   'ECONNRESET',
   'EHOSTUNREACH',

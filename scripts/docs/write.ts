@@ -3,10 +3,12 @@ import { badDaysDocument } from './bad-days.js';
 import { bootTablesDocument } from './boot-tables.js';
 import { differencesDocument } from './differences.js';
 import { evidenceDocument } from './evidence.js';
+import { operatingDocument } from './operating.js';
 import { reasonsDocument } from './reasons.js';
 
 const documents = {
   'guides/bad-days.md': badDaysDocument(),
+  'guides/operating.md': operatingDocument(),
   'boot-tables.md': bootTablesDocument(),
   'differences-from-azure.md': differencesDocument(),
   'evidence.md': evidenceDocument(),
