@@ -17,7 +17,7 @@ const project = readManifest('.');
 /**
  * What is published. `command`, `workers` and `doors` name built files of a room, without their ending; a door is what code imports, a worker what a thread or
  * a process of ours runs.
- * `pages`: folders that go beside the bundles as they are.
+ * `pages`: folders that go beside the bundles as they are; `folders`: the same, at the top of the package.
  */
 const packages = [
   {
@@ -41,6 +41,7 @@ const packages = [
     description: 'A device that finds its Azure IoT hub by itself: boots a zerotouch flash image, on a Raspberry Pi or anywhere.',
     readme: 'firmware-sim/README.md',
     command: 'firmware-sim/build/zerotouch-device',
+    folders: { 'firmware-sim/service': 'service' },
     doors: { '.': 'firmware-sim/build/runtime/power-on' },
   },
 ];
@@ -61,13 +62,14 @@ for (const published of packages) {
   }
 }
 
-async function fill(stage, { name, room, description, readme, command, workers = [], pages = {}, doors }) {
+async function fill(stage, { name, room, description, readme, command, workers = [], pages = {}, folders = {}, doors }) {
   const rooms = closureOf(room);
   const dependencies = Object.assign({}, ...rooms.map((each) => foreignDependencies(each, 'dependencies')));
   // What only some transports need: `npm install --omit=optional` leaves it out.
   const optionalDependencies = Object.assign({}, ...rooms.map((each) => foreignDependencies(each, 'optionalDependencies')));
   await bundle(stage, name, [command, ...workers, ...Object.values(doors)], { ...dependencies, ...optionalDependencies });
   for (const [built, folder] of Object.entries(pages)) cpSync(join(top, built), join(stage, 'dist', folder), { recursive: true });
+  for (const [source, folder] of Object.entries(folders)) cpSync(join(top, source), join(stage, folder), { recursive: true });
   for (const each of rooms) copyTypes(each, join(stage, 'types'));
   mkdirSync(join(stage, 'bin'));
   writeFileSync(join(stage, 'bin', `${name}.js`), `#!/usr/bin/env node\nimport '../dist/${bundleName(command)}.js';\n`, { mode: 0o755 });

@@ -21,6 +21,9 @@ install_packages() {
   command -v openssl >/dev/null || missing+=(openssl)
   command -v az >/dev/null || missing+=(azure-cli)
   command -v chromium >/dev/null || missing+=(chromium)
+  # The device agent: systemd-notify and systemd-analyze; what listens in the place of systemd.
+  command -v systemd-notify >/dev/null || missing+=(systemd)
+  command -v python3 >/dev/null || missing+=(python3)
   [ ${#missing[@]} -eq 0 ] && return
   local as_root=()
   [ "$(id -u)" -eq 0 ] || as_root=(sudo)

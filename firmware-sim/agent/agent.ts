@@ -166,8 +166,9 @@ export class Agent {
     this.#device = device;
     this.#standing.attend(device);
     this.#pulse.attend(device);
-    tellJournal(device, this.#parts.journal);
+    // Before it is told: who reads `running` may rely on its being kept.
     device.on('running', () => this.#proven(settings));
+    tellJournal(device, this.#parts.journal);
     for (const event of ['running', 'wait', 'fault', 'halted'] as const)
       device.on(event, () => void this.#parts.manager.tell({ STATUS: this.#status() }));
     device.on('halted', () => this.#later(HALTED_MS, this.#retry.signal, () => this.#powerOn(settings)));
