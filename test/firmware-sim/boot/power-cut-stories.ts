@@ -1,4 +1,6 @@
 import { Memory } from '@zerotouch/firmware-sim/boot/memory';
+import { encodeApp } from '@zerotouch/flash-image/app-image';
+import { type Layout, slottedLayout } from '@zerotouch/flash-image/layout';
 import { NorFlash } from '@zerotouch/flash-image/nor';
 import { encryptedStorage, type NvsKeys } from '@zerotouch/flash-image/nvs/encryption';
 import { NvsStore } from '@zerotouch/flash-image/nvs/store';
@@ -57,6 +59,38 @@ async function command(device: Powered, name: string, payload?: unknown): Promis
   await device.until(() => driver.machine.power === 'halted' || (device.isSettled() && device.session !== session));
 }
 
+const application = (version: number) => encodeApp([{ address: 0, bytes: Buffer.alloc(16, version) }]);
+
+/** Behind an NVS of the smallest size: `otadata`, and two slots as small as they can be. */
+const slots: Layout = {
+  ...slottedLayout,
+  partitions: slottedLayout.partitions
+    .filter(({ name }) => name.startsWith('ota'))
+    .map((partition, index) => ({
+      ...partition,
+      offset: 0x3000 + (index === 0 ? 0 : 0x1000 + index * 0x1000),
+      size: index === 0 ? 0x2000 : 0x1000,
+    })),
+};
+
+/** A flash whose first slot holds the factory's application. */
+function slotted(keys: NvsKeys | undefined): Buffer {
+  return Buffer.concat([
+    used(0x3000, keys),
+    Buffer.alloc(0x2000, 0xff),
+    application(1),
+    Buffer.alloc(0x2000 - application(1).length, 0xff),
+  ]);
+}
+
+async function update(device: Powered): Promise<void> {
+  const { driver } = device;
+  driver.update(application(2));
+  await device.untilInTime(
+    () => !device.flash.powered || (driver.flash?.slots?.running?.name === 'ota_1' && driver.machine.slots === 'settled' && device.isSettled()),
+  );
+}
+
 /** Everything a device writes about in its life; the flash is the partition of our images, or of the smallest size. */
 export function stories(keys?: NvsKeys): Story[] {
   const secret = keys === undefined ? {} : { keys };
@@ -80,5 +114,6 @@ export function stories(keys?: NvsKeys): Story[] {
       world: world({ assigns: (scope) => (scope === SCOPE ? WEST : EAST), admits: new Set([WEST, EAST]) }),
       act: (device: Powered) => command(device, 'change-owner', { idScope: owner }),
     },
+    { name: 'application update', before: slotted(keys), slots, world: world(), act: update },
   ].map((story) => ({ ...story, ...secret }));
 }

@@ -3,11 +3,14 @@ import type { JsonObject } from '@zerotouch/azure-wire/twin';
 import { Driver } from '@zerotouch/firmware-sim/boot/driver';
 import { defaultTimeouts } from '@zerotouch/firmware-sim/boot/driver-ports';
 import { Memory } from '@zerotouch/firmware-sim/boot/memory';
+import type { MountedFlash } from '@zerotouch/firmware-sim/boot/ports';
 import { defaultRetryPolicy } from '@zerotouch/firmware-sim/boot/retry';
+import { AppSlots } from '@zerotouch/flash-image/app-slots';
+import type { Layout } from '@zerotouch/flash-image/layout';
 import { NorFlash } from '@zerotouch/flash-image/nor';
 import { encryptedStorage, type NvsKeys } from '@zerotouch/flash-image/nvs/encryption';
 import { NvsStore } from '@zerotouch/flash-image/nvs/store';
-import { memoryStorage, type Storage } from '@zerotouch/flash-image/storage';
+import { memoryStorage, region, type Storage } from '@zerotouch/flash-image/storage';
 import { seededEntropy } from '@zerotouch/foundation/entropy';
 import { VirtualClock } from '@zerotouch/foundation/virtual-clock';
 import { identity, ScriptedSession } from './bench.js';
@@ -30,15 +33,24 @@ export interface Story {
   /** Drives the device, which is running or about to, until the story is over; absent: until it is running. */
   readonly act?: (device: Powered) => Promise<void>;
   readonly keys?: NvsKeys;
+  /** The flash is more than NVS: behind it come the application slots of this layout. */
+  readonly slots?: Layout;
   /** All that the device knew is forgotten at one blow, and learnt anew. */
   readonly startsOver?: boolean;
 }
 
-/** What a device knows when it is switched on. */
-export function known(flash: Storage, keys?: NvsKeys): [scope: string, hub: string, config: string] {
-  const memory = new Memory(NvsStore.open(keys === undefined ? flash : encryptedStorage(flash, keys)));
+/** What a device mounts of its flash. */
+function mounted(flash: Storage, { keys, slots }: Pick<Story, 'keys' | 'slots'>): Pick<MountedFlash, 'memory' | 'slots'> {
+  const nvs = slots === undefined ? flash : region(flash, 0, Math.min(...slots.partitions.map(({ offset }) => offset)));
+  const memory = new Memory(NvsStore.open(keys === undefined ? nvs : encryptedStorage(nvs, keys)));
+  return { memory, slots: slots === undefined ? undefined : AppSlots.boot(flash, slots) };
+}
+
+/** What a device knows when it is switched on, and which application runs. */
+export function known(flash: Storage, story: Pick<Story, 'keys' | 'slots'>): [scope: string, hub: string, config: string, app: string] {
+  const { memory, slots } = mounted(flash, story);
   const scope = memory.owner()?.idScope ?? identity.idScope;
-  return [scope, memory.assignment(scope)?.hub ?? 'none', JSON.stringify(memory.config(scope) ?? null)];
+  return [scope, memory.assignment(scope)?.hub ?? 'none', JSON.stringify(memory.config(scope) ?? null), slots?.running?.name ?? 'none'];
 }
 
 /** A device with power, in a world. */
@@ -46,17 +58,19 @@ export class Powered {
   readonly clock = new VirtualClock();
   readonly driver: Driver;
   readonly world: World;
+  readonly flash: NorFlash;
   session: ScriptedSession | undefined;
   registrations = 0;
   #stepped: () => void = () => {};
 
-  constructor(flash: Storage, world: World, keys?: NvsKeys) {
+  constructor(flash: NorFlash, world: World, story: Pick<Story, 'keys' | 'slots'>) {
     this.world = world;
+    this.flash = flash;
     this.driver = new Driver(
       {
         mount: () => ({
           identity: () => identity,
-          memory: new Memory(NvsStore.open(keys === undefined ? flash : encryptedStorage(flash, keys))),
+          ...mounted(flash, story),
           close: () => {},
         }),
         endpoint: () => ({ dpsHost: 'dps.example', dpsPort: 8883 }),
@@ -81,7 +95,7 @@ export class Powered {
         policy: defaultRetryPolicy,
         timeouts: defaultTimeouts,
       },
-      { stepped: () => this.#stepped() },
+      { stepped: () => this.#stepped(), slots: () => this.#stepped() },
     );
     this.driver.powerOn();
   }
@@ -92,6 +106,15 @@ export class Powered {
       await new Promise<void>((resolve) => {
         this.#stepped = resolve;
       });
+    }
+  }
+
+  /** The same, while time goes on: every wait ends. */
+  async untilInTime(condition: () => boolean): Promise<void> {
+    while (!condition()) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      const wait = condition() ? undefined : this.clock.nextIn();
+      if (wait !== undefined) this.clock.advance(wait);
     }
   }
 
@@ -121,17 +144,17 @@ export interface Thoroughness {
 export async function cutEverywhere(story: Story, every: Thoroughness, cuts: Cuts): Promise<void> {
   const whole = new Life(story);
   await whole.live(story.act);
-  const old = known(memoryStorage(Buffer.from(story.before)), story.keys);
-  const young = known(memoryStorage(Buffer.from(whole.bytes)), story.keys);
+  const old = known(memoryStorage(Buffer.from(story.before)), story);
+  const young = known(memoryStorage(Buffer.from(whole.bytes)), story);
   // What is kept is kept in this order: the assignment, then the configuration.
   const [scope, hub] = young;
   const between =
     story.startsOver === true
       ? [
-          [scope, 'none', 'null'],
-          [scope, hub, 'null'],
+          [scope, 'none', 'null', old[3]],
+          [scope, hub, 'null', old[3]],
         ]
-      : [[scope, hub, old[2]]];
+      : [[scope, hub, old[2], old[3]]];
   const outcomes = new Set([old, young, ...between].map((state) => state.join()));
   const checked = new Set<string>();
   for (let step = 0; step <= whole.flash.steps; step += every.story) {
@@ -167,7 +190,7 @@ export async function cutEverywhere(story: Story, every: Thoroughness, cuts: Cut
     const bytes = createHash('sha256').update(cut.bytes).digest('base64');
     if (checked.has(bytes)) return;
     checked.add(bytes);
-    const found = known(memoryStorage(Buffer.from(cut.bytes)), story.keys).join();
+    const found = known(memoryStorage(Buffer.from(cut.bytes)), story).join();
     const last = new Life(story, cut.bytes);
     const reachedHub = await last.live();
     if (!outcomes.has(found) || !reachedHub) cuts.lost.push(`${where}: knows ${found}, ${reachedHub ? 'running' : 'not running'}`);
@@ -188,13 +211,13 @@ class Life {
 
   /** Opens the store alone. @returns how many steps its repairs take */
   mount(): number {
-    known(this.flash, this.#story.keys);
+    known(this.flash, this.#story);
     return this.flash.steps;
   }
 
   /** @returns whether the device came to its hub while there was power */
   async live(act?: Story['act']): Promise<boolean> {
-    const device = new Powered(this.flash, this.#story.world(), this.#story.keys);
+    const device = new Powered(this.flash, this.#story.world(), this.#story);
     await device.until(steps(this.flash, device.isSettled));
     if (this.flash.powered) await act?.(device);
     const { driver } = device;
