@@ -6,6 +6,7 @@ export type ImageFaultCode =
   | 'STORAGE_RANGE'
   | 'STORAGE_READ_ONLY'
   | 'STORAGE_IO'
+  | 'STORAGE_BUSY'
   /** NOR flash: what no chip does, and what a worn one no longer does. */
   | 'NOR_PROGRAM'
   | 'NOR_ERASE'

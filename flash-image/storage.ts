@@ -1,5 +1,7 @@
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { blockDeviceStorage } from './block-device.js';
 import { hex, ImageFault } from './faults.js';
+import { attempt, checkRange } from './storage-access.js';
 
 /**
  * Bytes that can be read, programmed and erased at an offset: a flash chip, a file that stands for one, or a part of either.
@@ -43,7 +45,8 @@ export function memoryStorage(bytes: Uint8Array): Storage {
 }
 
 /**
- * Storage over a file, by positional reads and writes: the file keeps its size and is never rewritten as a whole.
+ * Storage over a file, by positional reads and writes: the file keeps its size and is never rewritten as a whole. A block device is one too
+ * ({@link blockDeviceStorage}): a partition of an SD card, `/dev/mtdblock0`.
  * With `readOnly`, writes and erases are an {@link ImageFault} `STORAGE_READ_ONLY`.
  */
 export function fileStorage(path: string, { readOnly = false }: { readOnly?: boolean } = {}): Storage {
@@ -51,7 +54,16 @@ export function fileStorage(path: string, { readOnly = false }: { readOnly?: boo
   const status = attempt(path, 'examine', () => fstatSync(file));
   if (!status.isFile()) {
     closeSync(file);
-    throw new ImageFault('STORAGE_IO', 'this is not a file', { where: path, expected: 'a flash image in a regular file' });
+    if (status.isBlockDevice()) return blockDeviceStorage(path, { readOnly });
+    throw new ImageFault('STORAGE_IO', 'this is not a file', {
+      where: path,
+      expected: 'a flash image in a regular file, or in a block device',
+      ...(status.isCharacterDevice() && /\/mtd\d+(ro)?$/.test(path)
+        ? {
+            remedy: `an MTD device is opened as ${path.replace(/mtd(\d+)(ro)?$/, 'mtdblock$1')}: to erase a character device takes a call that Node does not have`,
+          }
+        : {}),
+    });
   }
   const size = status.size;
   const put = (offset: number, bytes: Uint8Array): void => {
@@ -103,21 +115,4 @@ export function region(storage: Storage, offset: number, size: number): Storage 
     sync: () => storage.sync(),
     close() {},
   };
-}
-
-function checkRange(where: string, size: number, offset: number, length: number): void {
-  if (Number.isInteger(offset) && Number.isInteger(length) && offset >= 0 && length >= 0 && offset + length <= size) return;
-  throw new ImageFault('STORAGE_RANGE', `${length} bytes at offset ${hex(offset)} lie outside`, {
-    where,
-    expected: `an access within ${hex(size)} bytes`,
-  });
-}
-
-function attempt<T>(path: string, verb: string, act: () => T): T {
-  try {
-    return act();
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
-    throw new ImageFault('STORAGE_IO', `cannot ${verb} the file${code === undefined ? '' : ` (${code})`}`, { where: path, cause });
-  }
 }

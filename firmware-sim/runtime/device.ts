@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { statSync } from 'node:fs';
 import type { JsonObject } from '@zerotouch/azure-wire/twin';
 import { AppSlots, type RunningApp } from '@zerotouch/flash-image/app-slots';
 import { readEfuseBeside } from '@zerotouch/flash-image/efuse';
@@ -31,7 +32,7 @@ export type MethodHandler = (payload: unknown) => JsonObject | Promise<JsonObjec
 
 /** How a device is powered on. Only `flash` is needed. */
 export interface DeviceOptions {
-  /** Path of the image, or the flash itself. */
+  /** Path of the image (a file, or a block device: a partition, `/dev/mtdblock0`), or the flash itself. */
   readonly flash: string | Storage;
   /** The eFuse of the chip that the image was encrypted for; by default what lies beside the image (`pump-1.efuse`). Secret. */
   readonly efuse?: Uint8Array;
@@ -267,7 +268,8 @@ export class Device extends EventEmitter<DeviceEvents> {
 function mountFlash({ flash, efuse, tpm }: DeviceOptions): MountedFlash {
   if (typeof flash !== 'string') return mountStorage(flash, efuse, tpm);
   // Two processes that write one image each go by what they last read of it.
-  const lock = ProcessLock.take(`${flash}.lock`, 'the image is in use');
+  // A block device is opened for one process alone.
+  const lock = isBlockDevice(flash) ? undefined : ProcessLock.take(`${flash}.lock`, 'the image is in use');
   try {
     const mounted = inFileSync(flash, () => {
       const key = efuse ?? readEfuseBeside(flash);
@@ -279,13 +281,17 @@ function mountFlash({ flash, efuse, tpm }: DeviceOptions): MountedFlash {
       identity: () => inFileSync(flash, () => mounted.identity()),
       close: () => {
         mounted.close();
-        lock[Symbol.dispose]();
+        lock?.[Symbol.dispose]();
       },
     };
   } catch (error) {
-    lock[Symbol.dispose]();
+    lock?.[Symbol.dispose]();
     throw error;
   }
+}
+
+function isBlockDevice(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isBlockDevice() === true;
 }
 
 function mountStorage(storage: Storage, efuse: Uint8Array | undefined, named: DeviceOptions['tpm']): MountedFlash {

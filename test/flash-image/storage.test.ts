@@ -1,6 +1,8 @@
 import { statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type BlockDevice, blockStorage } from '@zerotouch/flash-image/block-device';
 import { fileStorage, memoryStorage, region, type Storage } from '@zerotouch/flash-image/storage';
+import fc from 'fast-check';
 import t from 'tap';
 
 type Case = { readonly name: string; readonly make: (folder: string, bytes: Buffer) => Storage };
@@ -14,11 +16,32 @@ const cases: readonly Case[] = [
       return fileStorage(join(folder, 'flash.bin'));
     },
   },
+  { name: 'blocks', make: (_, bytes) => blockStorage(blocksOf(bytes, 8), 'blocks') },
   {
     name: 'a region',
     make: (_, bytes) => region(memoryStorage(Buffer.concat([Buffer.alloc(8), bytes, Buffer.alloc(8)])), 8, bytes.length),
   },
 ];
+
+/** A device that takes whole blocks and nothing else. */
+function blocksOf(bytes: Buffer, blockSize: number): BlockDevice {
+  const memory = memoryStorage(bytes);
+  const whole = (offset: number, length: number): void => {
+    if (offset % blockSize !== 0 || length % blockSize !== 0 || length === 0) throw new Error(`${length} bytes at ${offset} are no blocks`);
+  };
+  return {
+    ...memory,
+    blockSize,
+    read(offset, length) {
+      whole(offset, length);
+      return memory.read(offset, length);
+    },
+    write(offset, written) {
+      whole(offset, written.length);
+      memory.write(offset, written);
+    },
+  };
+}
 
 for (const { name, make } of cases) {
   t.test(`${name} reads, writes and erases within its bounds`, async (t) => {
@@ -68,4 +91,19 @@ t.test('what is no file is an error that names it', async (t) => {
 
 t.test('a region must lie in its storage', async (t) => {
   t.throws(() => region(memoryStorage(Buffer.alloc(16)), 8, 9), { code: 'STORAGE_RANGE' });
+});
+
+t.test('blocks: whatever is written where, the rest stays', async (t) => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.nat(120), fc.uint8Array({ maxLength: 8 })), { maxLength: 20 }), (writes) => {
+      const [plain, blocks] = [Buffer.alloc(128), Buffer.alloc(128)];
+      const storage = blockStorage(blocksOf(blocks, 16), 'blocks');
+      for (const [offset, bytes] of writes) {
+        plain.set(bytes, offset);
+        storage.write(offset, bytes);
+      }
+      return plain.equals(blocks) && storage.read(3, 50).equals(plain.subarray(3, 53));
+    }),
+  );
+  t.pass();
 });
