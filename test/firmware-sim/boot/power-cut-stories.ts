@@ -87,7 +87,8 @@ async function update(device: Powered): Promise<void> {
   const { driver } = device;
   driver.update(application(2));
   await device.untilInTime(
-    () => !device.flash.powered || (driver.flash?.slots?.running?.name === 'ota_1' && driver.machine.slots === 'settled' && device.isSettled()),
+    () =>
+      !device.flash.powered || (driver.flash?.slots?.running?.name === 'ota_1' && driver.machine.slots === 'settled' && device.isSettled()),
   );
 }
 
