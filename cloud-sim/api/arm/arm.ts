@@ -18,6 +18,7 @@ import { HUB_TYPE, hubOf } from './hub-names.js';
 import { hubRoutes } from './hubs.js';
 import { Operations } from './operations.js';
 import { originOf } from './origin.js';
+import { operationsRoute } from './provider-operations.js';
 import { type ArmCall, type ArmRoute, PROVIDER } from './route.js';
 import { SERVICE_TYPE, serviceOf, serviceRoutes } from './services.js';
 import { mountSignIn, signInFlaw } from './sign-in.js';
@@ -58,7 +59,7 @@ async function makeRoutes(parts: ArmParts): Promise<FastifyInstance> {
   const operations = new Operations(entropy);
   const app = await jsonApi({ bodyBytes: BODY_BYTES, answerError: errorAnswer(parts), notFound: notServedHere });
   mountSignIn(app, { tokens, operator });
-  const routes = [
+  const served = [
     ...groupRoutes(groups, operations),
     ...serviceRoutes({ dps, groups, operations, entropy, limits }),
     ...certificateRoutes({
@@ -68,9 +69,8 @@ async function makeRoutes(parts: ArmParts): Promise<FastifyInstance> {
     }),
     ...hubRoutes({ park, groups, operations, entropy }),
     ...certificateRoutes({ type: HUB_TYPE, created: 201, authoritiesOf: async (call) => hubOf(park, call).authorities }),
-    ...unservedRoutes(),
   ];
-  for (const route of routes) mount(app, route, { tokens, groups });
+  for (const route of [...served, operationsRoute(served), ...unservedRoutes()]) mount(app, route, { tokens, groups });
   await app.ready();
   return app;
 }

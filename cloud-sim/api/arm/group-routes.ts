@@ -44,7 +44,6 @@ export function groupRoutes(groups: ResourceGroups, operations: Operations): Arm
     },
     { method: 'GET', url: provider, answer: async ({ subscription }) => ({ body: shownProvider(subscription) }) },
     { method: 'POST', url: `${provider}/register`, answer: async ({ subscription }) => ({ body: shownProvider(subscription) }) },
-    { method: 'GET', url: `/providers/${PROVIDER}/operations`, answer: async () => ({ body: { value: [] } }) },
     {
       method: 'GET',
       url: '/subscriptions/:subscription/resourceGroups',

@@ -76,8 +76,9 @@ function refusal(error: string, description: string): object {
   return { error, error_description: description };
 }
 
+// What came as JSON may hold anything; a form holds texts.
 function formOf({ body }: FastifyRequest): Readonly<Record<string, string>> {
-  return (body ?? {}) as Record<string, string>;
+  return Object.fromEntries(Object.entries(body ?? {}).filter(([, value]) => typeof value === 'string'));
 }
 
 function discovery(origin: string): object {

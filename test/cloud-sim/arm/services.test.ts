@@ -202,6 +202,10 @@ t.test('CA certificates and their proof of possession', async (t) => {
 t.test('what is not served is named', async (t) => {
   const cloud = await cloudFor(t);
   const { call } = await managerOf(t, cloud);
+  const { body: operations } = await call<{ value: { name: string }[] }>('GET', '/providers/Microsoft.Devices/operations');
+  const names = operations.value.map(({ name }) => name);
+  t.ok(['IotHubs/Write', 'IotHubs/certificates/verify/Action'].every((name) => names.includes(`Microsoft.Devices/${name}`)));
+  t.notOk(names.some((name) => name.includes('privateLinkResources')));
   const base = `/subscriptions/${SUBSCRIPTION}/resourceGroups/zerotouch/providers`;
   const devices = `${base}/Microsoft.Devices`;
   for (const [path, message] of [

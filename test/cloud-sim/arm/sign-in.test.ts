@@ -72,6 +72,45 @@ t.test('secret and tokens are good again after a restart', async (t) => {
   t.equal((await call('GET', '/subscriptions', { authorization: `Bearer ${token}` })).status, 200);
 });
 
+t.test('whatever is asked of the sign-in, it refuses in due form', async (t) => {
+  const cloud = await cloudFor(t);
+  const { call } = await managerOf(t, cloud);
+  const { clientId, clientSecret } = cloud.arm;
+  const field = fc.constantFrom('grant_type', 'client_id', 'client_secret', 'scope', 'resource', '__proto__', 'x');
+  const value = fc.oneof(
+    fc.constantFrom<unknown>('client_credentials', clientId, clientSecret.slice(1), '', 'https://localhost/.default', 1, null, {}, []),
+    fc.string(),
+  );
+  const form = fc.array(fc.tuple(field, value), { maxLength: 6 });
+  const paths = fc.constantFrom('/adfs/oauth2/token', '/adfs/oauth2/v2.0/token', '/ADFS/oauth2/v2.0/token/');
+  const known = [['grant_type', 'client_credentials'] as const, ['client_id', clientId] as const];
+  await fc.assert(
+    fc.asyncProperty(paths, form, fc.boolean(), fc.boolean(), async (path, fields, isJson, isNear) => {
+      const all = isNear ? [...known, ...fields] : fields;
+      const body = isJson
+        ? JSON.stringify(Object.fromEntries(all))
+        : new URLSearchParams(all.map(([name, value]): [string, string] => [name, String(value)])).toString();
+      const headers = { 'content-type': isJson ? 'application/json' : 'application/x-www-form-urlencoded' };
+      const { status, body: told } = await call('POST', path, { body, headers, authorization: undefined });
+      if (![400, 401].includes(status)) throw new Error(`${status} ${JSON.stringify(told)}`);
+      // JSON that cannot be read is refused before anybody looks whether it is a form.
+      if (!('error_description' in told) && !(isJson && 'error' in told)) throw new Error(JSON.stringify(told));
+    }),
+    { numRuns: 100, seed: Number(process.env.ZT_FUZZ_SEED ?? 20_260_101) },
+  );
+  for (const odd of [{ client_id: 1 }, { scope: {} }, { client_secret: null }, { resource: [] }]) {
+    const body = { ...Object.fromEntries(known), client_secret: clientSecret, ...odd };
+    const { status } = await call('POST', '/adfs/oauth2/v2.0/token', { body, authorization: undefined });
+    t.ok([400, 401].includes(status), JSON.stringify(odd));
+  }
+  const secret = new URLSearchParams({ client_secret: clientSecret, client_id: clientId, grant_type: 'password' }).toString();
+  const refused = await call('POST', '/adfs/oauth2/v2.0/token', {
+    body: secret,
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+  });
+  t.notMatch(JSON.stringify(refused.body), clientSecret, 'no answer holds the secret');
+});
+
 t.test('whatever comes, the answer is one of the resource manager, and nothing breaks', async (t) => {
   const cloud = await cloudFor(t);
   const { call } = await managerOf(t, cloud);
