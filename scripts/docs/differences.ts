@@ -52,7 +52,7 @@ const DIFFERENCES: readonly (readonly [what: string, here: string])[] = [
   ],
   [
     'properties of a hub',
-    '`cloudToDevice` (delivery count, default time to live) has its effect; `eventHubEndpoints`, `messagingEndpoints`, `features`, `minTlsVersion`, `enableDataResidency` and `comments` are kept and shown',
+    '`cloudToDevice` (delivery count, default time to live) has its effect; `eventHubEndpoints`, `messagingEndpoints`, `features`, `minTlsVersion`, `enableDataResidency` and `comments` are kept and shown; of a DPS `enableDataResidency` is not',
   ],
   ['a hub that was deleted', 'stays away when a cloud with `--data` is started again, also one of its options, until it is made anew'],
   ['size of a hub', 'rates follow tier and units; of the basic tiers everything works, daily quotas and prices are not kept'],

@@ -5,7 +5,7 @@ import { cloudFor, key } from '../clouds.js';
 import { managerOf, SUBSCRIPTION } from './manager.js';
 
 const DEVICES = `/subscriptions/${SUBSCRIPTION}/resourceGroups/zerotouch/providers/Microsoft.Devices`;
-const RUNS = Number(process.env.ZT_FUZZ_CASES ?? 150);
+const RUNS = Number(process.env.ZT_FUZZ_CASES ?? 100);
 
 const policy = { keyName: 'own', rights: 'RegistryRead, RegistryWrite, ServiceConnect', primaryKey: key('a'), secondaryKey: key('b') };
 /** All that a hub can be told. */

@@ -19,7 +19,7 @@ const CASES = Number(process.env.ZT_FUZZ_BELOW_TLS ?? 1000);
 const SEED = Number(process.env.ZT_FUZZ_SEED ?? 20_260_101);
 const AT_ONCE = 50;
 /** The resource manager checks a signature for each request. */
-const SLOWER = 5;
+const SLOWER = 10;
 const HEAP_BYTES = 128 * 1024 * 1024;
 
 const { host: hub = '', subscription = '' } = DEFAULT_HUBS[0] ?? {};
