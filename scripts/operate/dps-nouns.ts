@@ -1,4 +1,5 @@
-import { certificates, instances, linkedHubs, policies } from './dps.js';
+import { certificateNoun } from './certificate-noun.js';
+import { instances, linkedHubs, policies } from './dps.js';
 import { groups, individuals, REPROVISION, registrations } from './enrolments.js';
 import { connectionStrings } from './hub.js';
 import { type NounRow, verb } from './nouns.js';
@@ -12,7 +13,6 @@ const itself = row('--name --dps-name -n <name>', 'name of the DPS');
 const dps = row('--dps-name <name>', 'name of the DPS');
 const dpsN = row('--dps-name -n <name>', 'name of the DPS');
 const login = secret('--login -l', 'connection string of the DPS');
-const etag = row('--etag -e <etag>', 'only when it is still this one');
 const top = count('--top', 'at most so many; -1: all', -1);
 const tags = row('--tags <tags...>', 'tags: key=value ...');
 const set = row('--set <assignments...>', 'members to change: path.to.member=value ...');
@@ -24,10 +24,6 @@ const allotted = yesNo('--apply-allocation-policy', 'whether it is given devices
 const policy = needed(row('--policy-name --pn <name>', 'name of the policy'));
 const rights = row('--rights -r <rights...>', 'its rights', { choices: RIGHTS });
 const policyKeys = [secret('--primary-key', 'key; default: made'), secret('--secondary-key', 'key; default: made')];
-
-const certificate = needed(row('--certificate-name --name -n <name>', 'name of the certificate'));
-const path = needed(row('--path -p <file>', 'PEM or DER file of the certificate'));
-const verified = yesNo('--verified -v', 'count it as proved');
 
 const at = [group, dpsN, login];
 const enrolment = needed(row('--enrollment-id --eid <id>', 'registration id of the enrolment'));
@@ -119,24 +115,7 @@ export const dpsNouns: readonly NounRow[] = [
       verb('delete', 'delete a policy', [group, dpsN, policy], policies.delete),
     ],
   },
-  {
-    name: 'dps certificate',
-    is: 'CA certificates of a DPS, and the proof of possession',
-    verbs: [
-      verb('list', 'list the certificates', [group, dps], certificates.list),
-      verb('show', 'show a certificate', [group, dps, certificate], certificates.show),
-      verb('create', 'upload a certificate', [group, dps, certificate, path, verified], certificates.create),
-      verb('update', 'upload another certificate', [group, dps, certificate, path, needed(etag), verified], certificates.update),
-      verb(
-        'generate-verification-code',
-        'tell what the proof must have as its common name',
-        [group, dps, certificate, needed(etag)],
-        certificates.generateVerificationCode,
-      ),
-      verb('verify', 'prove that the key is ours', [group, dps, certificate, path, needed(etag)], certificates.verify),
-      verb('delete', 'delete a certificate', [group, dps, certificate, needed(etag)], certificates.delete),
-    ],
-  },
+  certificateNoun('dps', [group, dps]),
   {
     name: 'dps connection-string',
     is: 'service connection strings of a DPS',

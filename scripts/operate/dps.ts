@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { Fault } from '@zerotouch/foundation/fault';
 import { readSecret } from '../secret.js';
 import { type LocalCloud, type Resource, sameName } from './local-cloud.js';
@@ -14,7 +13,7 @@ import {
   policyNamed,
   putResource,
 } from './resources.js';
-import { shownCertificate, shownDps } from './shapes.js';
+import { shownDps } from './shapes.js';
 
 interface OfDps {
   dpsName?: string;
@@ -148,70 +147,3 @@ export const policies = {
     return policies.list(cloud, given);
   },
 };
-
-interface CertificateOptions extends OfDps {
-  certificateName: string;
-  path: string;
-  etag: string;
-  verified?: boolean;
-}
-
-/** CA certificates of a DPS, and the proof that their key is ours. */
-export const certificates = {
-  list: async (cloud: LocalCloud, given: OfDps) => {
-    const dps = await find(cloud, given);
-    const { value } = (await cloud.manage('dps', `${dps.id}/certificates`)) as { value: object[] };
-    return { value: value.map((one) => shownCertificate(one, dps.resourcegroup)) };
-  },
-  show: (cloud: LocalCloud, given: CertificateOptions) => atCertificate(cloud, given, 'GET', ''),
-  create: async (cloud: LocalCloud, given: CertificateOptions) => {
-    const { value } = await certificates.list(cloud, given);
-    if (value.some((one) => (one as Resource).name === given.certificateName)) {
-      throw new Fault('NAME_TAKEN', 'there is a certificate of this name already', {
-        where: '--certificate-name',
-        seen: given.certificateName,
-        remedy: 'zerotouch dps certificate update changes it',
-      });
-    }
-    return uploaded(cloud, given);
-  },
-  update: (cloud: LocalCloud, given: CertificateOptions) => uploaded(cloud, given, given.etag),
-  delete: async (cloud: LocalCloud, given: CertificateOptions) => {
-    await atCertificate(cloud, given, 'DELETE', '', undefined, given.etag);
-  },
-  generateVerificationCode: (cloud: LocalCloud, given: CertificateOptions) =>
-    atCertificate(cloud, given, 'POST', '/generateVerificationCode', undefined, given.etag),
-  verify: async (cloud: LocalCloud, given: CertificateOptions) =>
-    atCertificate(cloud, given, 'POST', '/verify', { certificate: await certificateIn(given.path) }, given.etag),
-};
-
-async function uploaded(cloud: LocalCloud, given: CertificateOptions, etag?: string): Promise<object | undefined> {
-  const { path, verified } = given;
-  const body = { certificate: await certificateIn(path), ...(verified === undefined ? {} : { isVerified: verified }) };
-  return atCertificate(cloud, given, 'PUT', '', body, etag);
-}
-
-async function atCertificate(
-  cloud: LocalCloud,
-  given: CertificateOptions,
-  method: 'GET' | 'PUT' | 'POST' | 'DELETE',
-  action: string,
-  body?: object,
-  etag?: string,
-): Promise<object | undefined> {
-  const dps = await find(cloud, given);
-  const path = `${dps.id}/certificates/${encodeURIComponent(given.certificateName)}${action}`;
-  const headers: Record<string, string> = etag === undefined ? {} : { 'if-match': etag };
-  const answer = await cloud.manage('dps', path, { method, headers, ...(body === undefined ? {} : { body }) });
-  return answer === undefined ? undefined : shownCertificate(answer, dps.resourcegroup);
-}
-
-/** The file itself in base64, as the resource manager takes it. @throws Fault CERTIFICATE_MISSING */
-export async function certificateIn(path: string): Promise<string> {
-  return readFile(path, 'base64').catch((cause: NodeJS.ErrnoException) => {
-    throw new Fault('CERTIFICATE_MISSING', `the certificate cannot be read (${cause.code})`, {
-      where: path,
-      expected: 'a PEM or DER file',
-    });
-  });
-}

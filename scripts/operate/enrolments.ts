@@ -1,7 +1,7 @@
 import { deriveDeviceKey, parseKey } from '@zerotouch/azure-wire/keys';
 import { Fault } from '@zerotouch/foundation/fault';
 import { readSecret } from '../secret.js';
-import { certificateIn } from './dps.js';
+import { certificateIn } from './certificates.js';
 import type { LocalCloud } from './local-cloud.js';
 import { keysIn } from './resources.js';
 import { ifMatch, queryAll, serviceOf, type Target } from './service-target.js';

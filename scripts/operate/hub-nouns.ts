@@ -1,3 +1,4 @@
+import { certificateNoun } from './certificate-noun.js';
 import { AUTHENTICATION, configurations, identities, invokeMethod, query, twins } from './devices.js';
 import { connectionStrings, hubs, policies } from './hub.js';
 import { purgeMessages, sendMessage } from './messages.js';
@@ -134,6 +135,7 @@ export const hubNouns: readonly NounRow[] = [
       ),
     ],
   },
+  certificateNoun('hub', onHub),
   {
     name: 'hub device-identity',
     is: 'devices in the registry of a hub',

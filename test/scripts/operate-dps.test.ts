@@ -108,36 +108,39 @@ t.test('a DPS of its own: made, linked by name and by connection string, given p
   await t.rejects(zt('dps', 'show', '-n', 'line-dps'), { code: 'UNKNOWN_RESOURCE' });
 });
 
-t.test('a CA certificate: uploaded, proved, named by a group', async (t) => {
-  const { zt, folder } = verbsOver(t, await cloudFor(t));
-  const root = await makeAuthority('Line root');
-  const [rootFile, proofFile] = [join(folder, 'root.pem'), join(folder, 'proof.pem')];
-  writeFileSync(rootFile, root.pem);
-  interface Certificate {
-    etag: string;
-    properties: { verificationCode: string };
-  }
-  const certificate = <T>(verb: string, ...args: string[]) => zt<T>('dps', 'certificate', verb, '-n', 'root', ...args);
-  const { etag } = await certificate<Certificate>('create', '-p', rootFile);
-  await t.rejects(certificate('create', '-p', rootFile), { code: 'NAME_TAKEN' });
-  await t.rejects(certificate('update', '-p', join(folder, 'none.pem'), '-e', etag), { code: 'CERTIFICATE_MISSING' });
-  const coded = await certificate<Certificate>('generate-verification-code', '-e', etag);
-  writeFileSync(proofFile, (await issue(root, coded.properties.verificationCode)).cert);
-  await t.rejects(certificate('verify', '-p', proofFile, '-e', etag), { code: 'CALL_REFUSED', message: /412 PreconditionFailed/ });
-  const verified = await certificate<Certificate>('verify', '-p', proofFile, '-e', coded.etag);
-  t.match(verified, { resourceGroup: 'zerotouch', properties: { isVerified: true, subject: 'CN=Line root' } });
-  t.match(await zt('dps', 'certificate', 'list'), { value: [{ name: 'root' }] });
+for (const [kind = '', ...owner] of [['dps'], ['hub', '--hub-name', 'hub-weu']]) {
+  t.test(`a CA certificate of a ${kind}: uploaded and proved`, async (t) => {
+    const { zt, folder } = verbsOver(t, await cloudFor(t));
+    const root = await makeAuthority('Line root');
+    const [rootFile, proofFile] = [join(folder, 'root.pem'), join(folder, 'proof.pem')];
+    writeFileSync(rootFile, root.pem);
+    interface Certificate {
+      etag: string;
+      properties: { verificationCode: string };
+    }
+    const certificate = <T>(verb: string, ...args: string[]) => zt<T>(kind, 'certificate', verb, ...owner, '-n', 'root', ...args);
+    const { etag } = await certificate<Certificate>('create', '-p', rootFile);
+    await t.rejects(certificate('create', '-p', rootFile), { code: 'NAME_TAKEN' });
+    await t.rejects(certificate('update', '-p', join(folder, 'none.pem'), '-e', etag), { code: 'CERTIFICATE_MISSING' });
+    const coded = await certificate<Certificate>('generate-verification-code', '-e', etag);
+    writeFileSync(proofFile, (await issue(root, coded.properties.verificationCode)).cert);
+    await t.rejects(certificate('verify', '-p', proofFile, '-e', etag), { code: 'CALL_REFUSED', message: /412 PreconditionFailed/ });
+    const verified = await certificate<Certificate>('verify', '-p', proofFile, '-e', coded.etag);
+    t.match(verified, { resourceGroup: 'zerotouch', properties: { isVerified: true, subject: 'CN=Line root' } });
+    t.match(await zt(kind, 'certificate', 'list', ...owner), { value: [{ name: 'root' }] });
 
-  const group = await zt('dps', 'enrollment-group', 'create', '--eid', 'x', '--ca-name', 'root', '--rp', 'never', '--ee');
-  t.match(group, {
-    attestation: { type: 'x509', x509: { caReferences: { primary: 'root' } } },
-    reprovisionPolicy: { updateHubAssignment: false, migrateDeviceData: false },
-    capabilities: { iotEdge: true },
+    if (kind === 'hub') return;
+    const group = await zt('dps', 'enrollment-group', 'create', '--eid', 'x', '--ca-name', 'root', '--rp', 'never', '--ee');
+    t.match(group, {
+      attestation: { type: 'x509', x509: { caReferences: { primary: 'root' } } },
+      reprovisionPolicy: { updateHubAssignment: false, migrateDeviceData: false },
+      capabilities: { iotEdge: true },
+    });
+    t.match(await zt('dps', 'enrollment-group', 'list'), [{ enrollmentGroupId: 'x' }]);
+    await zt('dps', 'enrollment-group', 'delete', '--eid', 'x');
+    t.equal(await certificate('delete', '-e', verified.etag), undefined);
   });
-  t.match(await zt('dps', 'enrollment-group', 'list'), [{ enrollmentGroupId: 'x' }]);
-  await zt('dps', 'enrollment-group', 'delete', '--eid', 'x');
-  t.equal(await certificate('delete', '-e', verified.etag), undefined);
-});
+}
 
 t.test('individual enrolments: their keys stay what they are when something else changes', async (t) => {
   const { zt, folder } = verbsOver(t, await cloudFor(t));
