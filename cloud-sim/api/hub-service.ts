@@ -72,6 +72,8 @@ export interface HubService {
    * @throws CloudFault UNKNOWN_DEVICE, MESSAGE_REFUSED (the queue is full, the message too large, the expiry past or too far)
    */
   sendMessage(deviceId: string, message: HubMessage): Promise<void>;
+  /** Empties the queue of a device. @returns how many messages there were @throws CloudFault UNKNOWN_DEVICE */
+  purgeMessages(deviceId: string): Promise<number>;
   /**
    * Runs a query of Azure's query language over the twins.
    * @throws CloudFault BAD_QUERY
@@ -172,6 +174,10 @@ export function hubService(hub: Hub): HubService {
       if (problem === 'no-device') throw unknownDevice(hub.host, deviceId);
       if (problem !== undefined)
         throw new CloudFault('MESSAGE_REFUSED', MESSAGE_PROBLEMS[problem], { where: `message to ${JSON.stringify(deviceId)}` });
+    },
+    async purgeMessages(deviceId) {
+      if ((await hub.registry.get(deviceId)) === undefined) throw unknownDevice(hub.host, deviceId);
+      return hub.messages.purge(deviceId);
     },
     async query(text) {
       const found: unknown[] = [];

@@ -1,3 +1,4 @@
+import { type HubRate, hubRate } from '@zerotouch/azure-wire/hub-rates';
 import { armChoices } from '@zerotouch/cloud-sim/api/arm/choices';
 import { UNSERVED } from '@zerotouch/cloud-sim/api/arm/unserved';
 import { serviceChoices } from '@zerotouch/cloud-sim/api/service/choices';
@@ -41,7 +42,10 @@ const DIFFERENCES: readonly (readonly [what: string, here: string])[] = [
   ],
   ['lifetime of an operation', 'only the latest operation of a registration can be asked for, as long as the registration is kept'],
   ['TLS', '1.2 and 1.3; sessions are never resumed, since a resumed one proves no possession of a key'],
-  ['throttles', 'counted by the one process that decides, also with `--workers`; they begin anew when it is started again'],
+  [
+    'throttles',
+    'counted by the one process that decides, also with `--workers`; they begin anew when it is started again. What a hub takes is in the table at the end',
+  ],
   ['`--workers`', 'processes that do TLS alone; a renegotiation is refused, as without them'],
   ['reasons', 'the real reason of each refusal is kept and shown; Azure keeps it to itself'],
   ['IoT Edge', 'edge devices get `$edgeAgent` and `$edgeHub`, modules sign in and have twins; messages are not routed between modules'],
@@ -101,7 +105,47 @@ ${table(serviceChoices)}
 ## Our choices at the hub
 
 ${table(hubChoices)}
+
+## How much a hub takes
+
+With \`limits: azure\` (an option of \`startCloud\`, and a line of the file for \`zerotouch cloud\`) every hub keeps the rates of its tier and units, from \`azure-wire/hub-rates.ts\`; without, none. What comes
+above is refused with 429001 ThrottlingException and \`retry-after\` over HTTPS, \`com.microsoft:device-container-throttled\` over AMQP and 429 in the
+reply of a twin operation over MQTT; a connection over MQTT is refused with CONNACK ${hubChoices.throttledConnection.value}. Telemetry is held back for up to
+${hubChoices.longestShaping.value} s first, and over MQTT, which has no other refusal, closes its connection after that. Messages to a device wait in its queue. A rate may come
+${hubChoices.throttleBurst.value} s at once.
+
+${rates()}
 `;
+}
+
+const RATES: Readonly<Record<HubRate, string>> = {
+  registry: 'operations on the registry: create, read, list, change, delete, bulk',
+  connections: 'new connections; over HTTPS, each request',
+  telemetry: 'messages of devices; of a batch, each',
+  messagesSent: 'messages to devices, sent',
+  messagesReceived: 'messages to devices, received',
+  methodBytes: 'direct methods, KB; at least 4 KB each',
+  queries: 'queries',
+  twinReads: 'twin reads, of devices and services together',
+  twinUpdates: 'twin updates, of devices and services together',
+  configurations: 'operations on configurations',
+};
+
+/** Every rate by tier, of one unit and of ten. */
+function rates(): string {
+  const tiers = ['S1', 'S2', 'S3'] as const;
+  const rows = Object.entries(RATES).map(([rate, what]) => {
+    const scale = rate === 'methodBytes' ? 1 / 1024 : 1;
+    const cells = tiers.map((tier) => [1, 10].map((units) => perTime(hubRate(rate as HubRate, tier, units) * scale)).join('; '));
+    return `| ${what} | ${cells.join(' | ')} |`;
+  });
+  return [`| one unit; ten units | ${tiers.join(' | ')} |`, '| --- | --- | --- | --- |', ...rows].join('\n');
+}
+
+/** As Azure writes it: a second, or a minute where that is less than ten a second. */
+function perTime(perSecond: number): string {
+  const number = (value: number): string => Math.round(value).toLocaleString('en');
+  return Number.isInteger(perSecond) ? `${number(perSecond)}/s` : `${number(perSecond * 60)}/min`;
 }
 
 function unserved(): string {
