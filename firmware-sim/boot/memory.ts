@@ -99,6 +99,31 @@ export class Memory {
     this.#nvs.delete(NAMESPACE, 'cool-down');
   }
 
+  /**
+   * Until when the WebSocket on port 443 comes before port 8883, for a network lets nothing through there: milliseconds since 1970, 0 when the device had
+   * no clock. `undefined`: nothing is known against port 8883.
+   */
+  webSocketUntil(): number | undefined {
+    const item = this.#nvs.get(NAMESPACE, 'web-socket');
+    return item?.type === 'u64' ? Number(item.value) * 1000 : undefined;
+  }
+
+  /**
+   * Keeps that the WebSocket comes first.
+   * @throws Fault when the flash refuses the write
+   */
+  keepWebSocket(until: number): void {
+    this.#nvs.set(NAMESPACE, 'web-socket', { type: 'u64', value: BigInt(Math.ceil(until / 1000)) });
+  }
+
+  /**
+   * Port 8883 comes first again. Writes nothing where nothing was kept.
+   * @throws Fault when the flash refuses the write
+   */
+  forgetWebSocket(): void {
+    this.#nvs.delete(NAMESPACE, 'web-socket');
+  }
+
   /** Who the device belongs to, when that is no longer who it was burnt for. */
   owner(): Owner | undefined {
     const { idScope, endpoint } = this.#object('owner') ?? {};

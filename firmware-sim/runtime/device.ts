@@ -22,7 +22,7 @@ import { type DeviceState, deviceState, type TableName } from '../boot/state.js'
 import { type Identity, type IdentityTpm, readIdentity } from '../identity/identity.js';
 import { Tpm } from '../identity/tpm/tpm.js';
 import type { ClientName } from '../transport/client-names.js';
-import { clientPorts } from '../transport/clients.js';
+import { clientPorts, portsWithFallback } from '../transport/clients.js';
 import type { TransportName } from '../transport/transport-names.js';
 import { BootFault } from './faults.js';
 import { SettableClock, timePort } from './time-server.js';
@@ -45,6 +45,11 @@ export interface DeviceOptions {
   readonly client?: ClientName;
   /** How to speak to the cloud; `mqtt` unless given. `http` is for DPS only: the hub is then reached by MQTT. */
   readonly transport?: TransportName;
+  /**
+   * Whether MQTT goes by WebSocket (port 443) where a network lets nothing through on port 8883; the device remembers that for a week. True unless
+   * given; a gateway needs to have `ports.https`.
+   */
+  readonly fallback?: boolean;
   /** Where to go. By default the DPS that was burnt, port 8883, and hubs by their own names. */
   readonly endpoint?: Endpoint | ((identity: Identity) => Endpoint);
   /** Makes the device what the desired properties say; throws when it cannot. By default everything is accepted. */
@@ -105,11 +110,13 @@ export class Device extends EventEmitter<DeviceEvents> {
     const clock = new SettableClock(options.clock ?? systemClock);
     this.#clock = clock;
     this.#methods = options.methods ?? {};
+    const { client = 'sdk', transport = 'mqtt', fallback = true } = options;
+    const memory = (): Memory | undefined => this.#driver.flash?.memory;
     const ports: DriverPorts = {
       mount: () => mountFlash(options),
       endpoint: endpointOf(options.endpoint),
       time: timePort(clock, options.timeServers ?? []),
-      ...clientPorts(options.client ?? 'sdk', clock, options.transport),
+      ...(fallback ? portsWithFallback(client, clock, transport, memory) : clientPorts(client, clock, transport)),
       config: { apply: options.apply ?? (async () => undefined) },
       application: options.check === undefined ? undefined : { check: options.check },
       clock,

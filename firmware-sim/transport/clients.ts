@@ -1,6 +1,7 @@
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { DpsPort, HubPort } from '../boot/ports.js';
 import type { ClientName } from './client-names.js';
+import { type RouteMemory, withFallback } from './fallback.js';
 import { hubTransport, type TransportName, type WireTransportName } from './transport-names.js';
 
 /** The two ways out of a device. */
@@ -26,6 +27,21 @@ export function clientPorts(client: ClientName, clock: Clock, transport: Transpo
     dps: lazyDps(async () => (await import('./wire-dps.js')).createWireDps({ clock, transport: wire })),
     hub: lazyHub(async () => (await import('./wire-hub.js')).createWireHub({ clock, transport: wire })),
   };
+}
+
+/**
+ * The ports of one client over a transport, with the way out that a network leaves: MQTT goes by port 443 where port 8883 is closed.
+ * @param memory where it is kept which way got through; absent while the flash is not mounted
+ */
+export function portsWithFallback(
+  client: ClientName,
+  clock: Clock,
+  transport: TransportName,
+  memory: () => RouteMemory | undefined,
+): CloudPorts {
+  const direct = clientPorts(client, clock, transport);
+  if (transport !== 'mqtt') return direct;
+  return withFallback({ direct, webSocket: clientPorts(client, clock, 'mqtt-ws'), clock, memory });
 }
 
 function lazyDps(load: () => Promise<DpsPort>): DpsPort {

@@ -26,6 +26,7 @@ export class Relay implements AsyncDisposable {
   handshakes = 0;
   /** Connections that were accepted. */
   connections = 0;
+  #onStuck: (() => void)[] = [];
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
@@ -50,6 +51,11 @@ export class Relay implements AsyncDisposable {
     return (this.#server.address() as AddressInfo).port;
   }
 
+  /** Resolves when the next connection is accepted over which nothing useful will ever come. */
+  stuck(): Promise<void> {
+    return new Promise((resolve) => this.#onStuck.push(resolve));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     if (!this.#server.listening) return;
@@ -64,6 +70,7 @@ export class Relay implements AsyncDisposable {
     near.once('data', (bytes: Buffer) => {
       if (isClientHello(bytes)) this.handshakes += 1;
     });
+    if (weather === 'silent' || weather === 'loses-large') for (const tell of this.#onStuck.splice(0)) tell();
     if (weather === 'silent') return;
     if (weather === 'captive') {
       near.once('data', () => near.end('HTTP/1.1 302 Found\r\nLocation: http://hotel.example/sign-in\r\nContent-Length: 0\r\n\r\n'));
