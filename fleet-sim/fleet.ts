@@ -98,7 +98,7 @@ export async function runFleet(spec: FleetSpec, options: FleetOptions): Promise<
     options.onControls?.(controlsOf(shards));
     const aborted = await lastUntil(ends, shards, images.length, spec, { ...options, clock });
     const seconds = (clock.now() - startedAt) / 1000;
-    // What the devices were before they were switched off.
+    await Promise.all(shards.map((shard) => shard.end()));
     const tally = mergeTallies(shards.map((shard) => shard.tally));
     return resultOf(tally, { seconds, aborted, processes: shards.length });
   } finally {

@@ -59,13 +59,19 @@ export class ShardHandle {
     if (this.#child.connected) this.#child.send(message);
   }
 
-  /** Switches its devices off; resolves when the process is gone. */
+  /** Switches its devices off; resolves when the process is gone. {@link tally} is then what they were before. */
   async end(): Promise<void> {
     if (this.#ended) return;
-    this.tell({ kind: 'end' });
     const kill = setTimeout(() => this.#child.kill('SIGKILL'), 20_000);
-    await this.#gone.catch(() => undefined);
-    clearTimeout(kill);
+    try {
+      await this.#ask({ kind: 'end' }, 'ended');
+      this.#child.disconnect();
+      await this.#gone;
+    } catch {
+      // It is gone, one way or the other.
+    } finally {
+      clearTimeout(kill);
+    }
   }
 
   #ask<Kind extends FromShard['kind']>(message: ToShard, wanted: Kind): Promise<Extract<FromShard, { kind: Kind }>> {

@@ -17,4 +17,5 @@ export type FromShard =
   | { readonly kind: 'tally'; readonly tally: Tally }
   /** Every device has been running or never will, and every switch has been thrown. */
   | { readonly kind: 'settled'; readonly tally: Tally }
+  /** Everything is switched off; the tally is of before. The process ends when whoever started it hangs up. */
   | { readonly kind: 'ended'; readonly tally: Tally };

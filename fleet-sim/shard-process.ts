@@ -1,4 +1,6 @@
+import { lockImages } from './image-locks.js';
 import { registrationIdIn } from './images.js';
+import { emptyTally } from './metrics.js';
 import { Shard } from './shard.js';
 import type { FromShard, ToShard } from './shard-messages.js';
 
@@ -8,6 +10,7 @@ import type { FromShard, ToShard } from './shard-messages.js';
 const TELL_MS = 500;
 
 let shard: Shard | undefined;
+let locks: Disposable | undefined;
 
 const tell = (message: FromShard): void => {
   process.send?.(message);
@@ -20,6 +23,7 @@ process.on('message', (message: ToShard) => {
   });
 });
 process.on('disconnect', () => process.exit(0));
+process.on('exit', () => locks?.[Symbol.dispose]());
 // Ctrl-C reaches the whole group: the fleet itself says when to end.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
 
@@ -29,7 +33,9 @@ async function handle(message: ToShard): Promise<void> {
       tell({ kind: 'prepared', registrationIds: message.images.map(registrationIdIn) });
       break;
     case 'run': {
-      const running = new Shard(message.order);
+      const { order } = message;
+      if (order.writeBack) locks = lockImages(order.devices.map(({ image }) => image));
+      const running = new Shard(order);
       shard = running;
       const timer = setInterval(() => tell({ kind: 'tally', tally: running.tally() }), TELL_MS);
       await Promise.all([running.run(), running.settled]);
@@ -48,10 +54,9 @@ async function handle(message: ToShard): Promise<void> {
       await shard?.cutPower(message.which, message.forMs);
       break;
     case 'end': {
-      const tally = shard?.tally();
+      const tally = shard?.tally() ?? emptyTally();
       await shard?.end();
-      if (tally !== undefined) tell({ kind: 'ended', tally });
-      process.disconnect();
+      tell({ kind: 'ended', tally });
     }
   }
 }

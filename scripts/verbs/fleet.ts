@@ -56,7 +56,8 @@ Example:
   $ zerotouch cloud --enrollments batch     # in another terminal, same folder
   $ zerotouch fleet fleet.yaml
 
-Exits 1 when a device did not get to run, 2 when the spec, an image or the machine does not allow it, 3 when no cloud runs here.`,
+Exits 1 when a device did not get to run, 2 when the spec, an image or the machine does not allow it, 3 when no cloud runs here. Ctrl-C switches
+every device off, tells and reports what was until then, and exits 130.`,
     )
     .action((spec: string, flags: FleetFlags) => run((job) => fleet(spec, flags, job)));
   fleetCommand
