@@ -120,8 +120,11 @@ export class HubPark implements HubsAdmin {
     const { store } = this.#parts;
     this.running.delete(host);
     hub?.close();
-    const existed = await store.hubs.delete(host);
-    if (existed) await store.removedHubs.update(host, () => ({ host }));
+    const existed = await store.together(async ({ hubs, removedHubs }) => {
+      const deleted = await hubs.delete(host);
+      if (deleted) await removedHubs.update(host, () => ({ host }));
+      return deleted;
+    });
     for (const { deviceId } of await store.devices.list(deviceKey(host, ''))) await hub?.release(deviceId);
     const mine = `${host}/`;
     await Promise.all([clear(store.configurations, mine), clear(store.feedback, mine), clear(store.hubCertificates, mine)]);

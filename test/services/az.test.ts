@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Cloud } from '@zerotouch/cloud-sim/cloud';
 import t from 'tap';
+import { OTHER_SUBSCRIPTION } from '../cloud-sim/arm/manager.js';
 import { issue, makeAuthority } from '../cloud-sim/certificates.js';
 import { derived, key } from '../cloud-sim/clouds.js';
 import { register, signIn } from '../cloud-sim/official-clients.js';
@@ -83,6 +84,23 @@ t.test('the real az, pointed here by what the cloud prints, links, weighs and mo
   t.match(await az('iot', 'dps', 'linked-hub', 'show', ...onDps, '--linked-hub', b), { applyAllocationPolicy: false });
   t.match(await az('iot', 'dps', 'linked-hub', 'delete', ...onDps, '--linked-hub', 'line-hub-b'), [{ name: a }]);
 
+  const onHub = ['--hub-name', 'line-hub-a'];
+  await az('iot', 'hub', 'policy', 'renew-key', ...onHub, '-n', 'iothubowner', '--renew-key', 'primary');
+  await t.rejects(spread(['fourth']), 'the link has the old key');
+  await (await signIn(reached, a, 'third-0', { key: derived(GROUP_KEY, 'third-0') })).close();
+  const fresh = await connectionString('line-hub-a', 'iothubowner');
+  await az('iot', 'dps', 'update', '-n', 'line-dps', '--set', `properties.iotHubs[0].connectionString=${fresh}`);
+  t.strictSame(await spread(['fourth']), { [a]: 1 }, 'now it has the new one');
+
+  const elsewhere = ['--policy-name', 'iothubowner', '--subscription', OTHER_SUBSCRIPTION];
+  const sea = await az<{ connectionString: string }>('iot', 'hub', 'show-connection-string', '-n', 'hub-sea', ...elsewhere);
+  t.match(await az<Link[]>(...link, sea.connectionString, '--location', 'southeastasia'), [{ location: 'southeastasia' }, { name: a }]);
+  await az(...update, 'line-hub-a', '--allocation-weight', '0');
+  t.strictSame(await spread(ids('fifth')), { 'hub-sea.azure-devices.net': 12 }, 'hubs of two subscriptions serve one DPS');
+
+  t.match(await az('iot', 'hub', 'update', '-n', 'line-hub-a', '--sku', 'S2', '--unit', '4'), { sku: { name: 'S2', capacity: 4 } });
+  await fails(/S2, which cannot become B1/, 'iot', 'hub', 'update', '-n', 'line-hub-a', '--sku', 'B1');
+
   await az('iot', 'dps', 'policy', 'create', ...onDps, '--policy-name', 'reader', '-r', 'EnrollmentRead');
   t.match(await az('iot', 'dps', 'policy', 'list', ...onDps), [{ keyName: 'provisioningserviceowner' }, { keyName: 'reader' }]);
   await az('iot', 'hub', 'policy', 'create', '--hub-name', 'line-hub-a', '-n', 'own', '--permissions', 'RegistryWrite', 'ServiceConnect');
@@ -91,15 +109,20 @@ t.test('the real az, pointed here by what the cloud prints, links, weighs and mo
   const root = await makeAuthority('Line root');
   const [rootFile, proofFile] = [join(folder, 'root.pem'), join(folder, 'proof.pem')];
   writeFileSync(rootFile, root.pem);
-  const certificate = ['iot', 'dps', 'certificate'];
-  const named = [...onDps, '-n', 'root'];
-  const uploaded = await az<{ etag: string }>(...certificate, 'create', ...named, '-p', rootFile);
-  const coded = await az<{ etag: string; properties: { verificationCode: string } }>(
-    ...[...certificate, 'generate-verification-code', ...named, '-e', uploaded.etag],
-  );
-  writeFileSync(proofFile, (await issue(root, coded.properties.verificationCode)).cert);
-  await fails(/PreconditionFailed/, ...certificate, 'verify', ...named, '-p', proofFile, '-e', uploaded.etag);
-  t.match(await az(...certificate, 'verify', ...named, '-p', proofFile, '-e', coded.etag), { properties: { isVerified: true } });
+  for (const [owner, whose] of [
+    ['dps', onDps],
+    ['hub', onHub],
+  ] as const) {
+    const certificate = ['iot', owner, 'certificate'];
+    const named = [...whose, '-n', 'root'];
+    const uploaded = await az<{ etag: string }>(...certificate, 'create', ...named, '-p', rootFile);
+    const coded = await az<{ etag: string; properties: { verificationCode: string } }>(
+      ...[...certificate, 'generate-verification-code', ...named, '-e', uploaded.etag],
+    );
+    writeFileSync(proofFile, (await issue(root, coded.properties.verificationCode)).cert);
+    await fails(/PreconditionFailed/, ...certificate, 'verify', ...named, '-p', proofFile, '-e', uploaded.etag);
+    t.match(await az(...certificate, 'verify', ...named, '-p', proofFile, '-e', coded.etag), { properties: { isVerified: true } });
+  }
 
   t.match(await az('iot', 'dps', 'update', '-n', 'line-dps', '--set', 'properties.allocationPolicy=GeoLatency'), {
     properties: { allocationPolicy: 'GeoLatency' },
