@@ -140,7 +140,7 @@ export function requireClient(options: BootOptions): void {
       expected: '--transport mqtt or mqtt-ws, or --client sdk',
     });
   }
-  requireTransport(options.transport);
+  if (options.client === 'sdk') requireTransport(options.transport);
 }
 
 /** What is known of a boot: the last JSON line. */

@@ -2,10 +2,14 @@ import { createRequire } from 'node:module';
 import { Fault } from '@zerotouch/foundation/fault';
 import type { TransportName } from './transport-names.js';
 
-/** The packages of the SDK that a transport needs beside those for MQTT. */
-const PACKAGES: { readonly [T in TransportName]?: string } = {
-  amqp: 'azure-iot-provisioning-device-amqp azure-iot-device-amqp',
-  'amqp-ws': 'azure-iot-provisioning-device-amqp azure-iot-device-amqp',
+/** The packages of the SDK that a transport stands on; the others come with them. Our own client needs none of them. */
+const AMQP = 'azure-iot-provisioning-device-amqp azure-iot-device-amqp';
+const MQTT = 'azure-iot-provisioning-device-mqtt azure-iot-device-mqtt azure-iot-security-x509 azure-iot-security-symmetric-key';
+const PACKAGES: { readonly [T in TransportName]: string } = {
+  mqtt: MQTT,
+  'mqtt-ws': MQTT,
+  amqp: AMQP,
+  'amqp-ws': AMQP,
   http: 'azure-iot-provisioning-device-http',
 };
 
@@ -27,12 +31,12 @@ export async function loadTransport<T>(transport: TransportName, load: () => Pro
 }
 
 /**
- * Looks whether a transport can be loaded, without loading it.
+ * Looks whether a transport of the SDK can be loaded, without loading it.
  * @throws TransportFault TRANSPORT_MISSING
  */
 export function requireTransport(transport: TransportName): void {
   const { resolve } = createRequire(import.meta.url);
-  for (const name of PACKAGES[transport]?.split(' ') ?? []) {
+  for (const name of PACKAGES[transport].split(' ')) {
     try {
       resolve(name);
     } catch {
@@ -44,7 +48,7 @@ export function requireTransport(transport: TransportName): void {
 function missing(transport: TransportName): TransportFault {
   return new TransportFault('TRANSPORT_MISSING', `the packages of the transport ${transport} are not installed`, {
     where: 'this installation',
-    expected: PACKAGES[transport] ?? transport,
-    remedy: `npm install ${PACKAGES[transport] ?? transport}`,
+    expected: PACKAGES[transport],
+    remedy: `npm install ${PACKAGES[transport]}; or go by MQTT with our own client, wire, which needs none of them`,
   });
 }

@@ -3,6 +3,7 @@ import type { Bench, BenchResult } from './measure.js';
 
 /** `npm run bench -- NAME [--json]`: a name a file; each is loaded only when it is asked for. */
 const benches: Record<string, () => Promise<Bench>> = {
+  agent: async () => (await import('./agent.js')).benchAgent,
   boot: async () => (await import('./boot.js')).benchBoot,
   burn: async () => (await import('./burn.js')).benchBurn,
   connect: async () => (await import('./connect.js')).benchConnect,

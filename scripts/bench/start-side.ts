@@ -13,6 +13,8 @@ export interface StartOrder {
   readonly hub?: string;
   readonly port: number;
   readonly ca: string;
+  /** Stay connected when it has been told, until the process is ended. */
+  readonly stay?: boolean;
 }
 
 /** From before the first import to configured and reported. */
@@ -30,7 +32,7 @@ process.on('message', (order: StartOrder) => {
     async ({ hub, end }) => {
       const ms = performance.now() - began;
       const { user, system } = process.cpuUsage(before);
-      await end();
+      if (order.stay !== true) await end();
       process.send?.({ cpuMs: (user + system) / 1000, ms, hub } satisfies StartAnswer);
     },
     (error: unknown) => {

@@ -81,7 +81,7 @@ async function startOnce(order: StartOrder): Promise<StartAnswer> {
   }
 }
 
-function identityIn(image: string): StartOrder['identity'] {
+export function identityIn(image: string): StartOrder['identity'] {
   const { factory, secureCert } = openImage(memoryStorage(readFileSync(image)));
   const { idScope = '', registrationId = '' } = factory as { idScope?: string; registrationId?: string };
   return { idScope, registrationId, cert: secureCert?.deviceCertificate ?? '', key: secureCert?.privateKey ?? '' };

@@ -2,7 +2,7 @@
 // package boots what was burnt against the local cloud of the zerotouch package, whose web view is there.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -36,6 +36,10 @@ try {
   doorsOpen(zerotouch);
   typesHold(zerotouch);
   nothingOfCloudOrFactory(device);
+  guideCompiles(device);
+  const lean = install(tarballs[1], '-lean', '--omit=optional');
+  const megabytes = { all: sizeOf(device), mqtt: sizeOf(lean) };
+  expect('installed sizes of the device package, MB', megabytes.all <= 100 && megabytes.mqtt <= 40, megabytes);
 
   await withCloud(zerotouch, batch, (state) => {
     for (const image of images) {
@@ -44,22 +48,36 @@ try {
         const result = lastLine(command(device, 'zerotouch-device', [image, ...boot]));
         expect(`boot with --client ${client}`, result.state === 'running' && result.config?.interval === 7, result);
       }
+      const wire = ['--once', '--json', '--client', 'wire', '--cloud', state];
+      const result = lastLine(command(lean, 'zerotouch-device', [image, ...wire]));
+      expect('boot without optional packages', result.state === 'running', result);
     }
   });
   console.log(
-    `packed packages: ${images.length} images burnt and inspected from zerotouch, each booted from zerotouch-device with sdk and wire`,
+    `packed packages: ${images.length} images burnt and inspected from zerotouch, each booted from zerotouch-device with sdk and wire; ` +
+      `zerotouch-device takes ${megabytes.all} MB installed, ${megabytes.mqtt} MB with MQTT by our own client alone`,
   );
 } finally {
   rmSync(place, { recursive: true });
 }
 
 /** Installs one tarball alone in a new folder; returns the folder. */
-function install(tarball) {
-  const folder = join(place, `with-${tarball.replace(/^.*[\\/]/, '').replace(/\.tgz$/, '')}`);
+function install(tarball, suffix = '', ...more) {
+  const folder = join(place, `with-${tarball.replace(/^.*[\\/]/, '').replace(/\.tgz$/, '')}${suffix}`);
   mkdirSync(folder);
   writeFileSync(join(folder, 'package.json'), '{"private":true,"type":"module"}\n');
-  execFileSync(...npm(['install', '--silent', '--no-audit', '--no-fund', '--prefer-offline', tarball]), { ...options, cwd: folder });
+  execFileSync(...npm(['install', '--silent', '--no-audit', '--no-fund', '--prefer-offline', ...more, tarball]), {
+    ...options,
+    cwd: folder,
+  });
   return folder;
+}
+
+/** What an installation takes on a disk whose blocks have 4 KiB, as those of SD cards do, in MB. */
+function sizeOf(folder) {
+  const files = readdirSync(join(folder, 'node_modules'), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const bytes = files.map(({ parentPath, name }) => Math.ceil(statSync(join(parentPath, name)).size / 4096) * 4096);
+  return Math.round(bytes.reduce((sum, size) => sum + size, 0) / 1e6);
 }
 
 function command(folder, name, args) {
@@ -113,9 +131,25 @@ burnBatch();
 powerOn();
 `,
   );
+  compile(folder, ['doors.ts']);
+}
+
+/** The code in the guide to the device package, against the package's own types. */
+function guideCompiles(folder) {
+  const guide = readFileSync(join(top, 'docs', 'guides', 'device-library.md'), 'utf8');
+  const examples = [...guide.matchAll(/^```ts file=(\S+)\n([\s\S]*?)^```$/gm)];
+  expect('examples in the guide', examples.length === 3, examples.length);
+  for (const [, file, code] of examples) writeFileSync(join(folder, file), code);
+  compile(
+    folder,
+    examples.map(([, file]) => file),
+  );
+}
+
+function compile(folder, files) {
   const tsc = join(top, 'node_modules', 'typescript', 'bin', 'tsc');
   const types = ['--typeRoots', join(top, 'node_modules', '@types'), '--types', 'node'];
-  runNode(folder, [tsc, '--noEmit', '--strict', '--skipLibCheck', '--target', 'es2022', '--module', 'nodenext', ...types, 'doors.ts']);
+  runNode(folder, [tsc, '--noEmit', '--strict', '--skipLibCheck', '--target', 'es2022', '--module', 'nodenext', ...types, ...files]);
 }
 
 /** The device package must stay small enough for a Pi: no native build, nothing of cloud or factory. */
