@@ -52,6 +52,12 @@ try {
       const result = lastLine(command(lean, 'zerotouch-device', [image, ...wire]));
       expect('boot without optional packages', result.state === 'running', result);
     }
+    const operate = (...args) => command(zerotouch, 'zerotouch', [...args, '--json', '--cloud', state]);
+    const [{ name: hub }] = lastLine(operate('dps', 'linked-hub', 'list'));
+    operate('hub', 'device-identity', 'create', '-n', hub, '-d', 'told');
+    operate('hub', 'c2d-message', 'send', '-n', hub, '-d', 'told');
+    const told = lastLine(operate('hub', 'device-identity', 'show', '-n', hub, '-d', 'told'));
+    expect('dps and hub', told.cloudToDeviceMessageCount === 1, told);
   });
   console.log(
     `packed packages: ${images.length} images burnt and inspected from zerotouch, each booted from zerotouch-device with sdk and wire; ` +

@@ -40,12 +40,12 @@ ${[...dpsNouns, ...hubNouns].map(line).join('\n')}
 
 const UNSAID = ['--resource-group', '--login', '--etag'];
 
-function line({ name, is, verbs }: NounRow): string {
+function line({ name, az, is, verbs }: NounRow): string {
   const lines = verbs.map(({ name: verb, options }) => {
     const told = options.filter((option) => option.required === true || !UNSAID.includes(chief(option)));
     return `\`${[verb, ...told.map(shown)].join(' ')}\``;
   });
-  return `| \`${name}\`: ${is} | ${lines.join('<br>')} |`;
+  return `| \`${name}\`: ${is}${az === undefined ? '' : ` (\`az ${az}\`)`} | ${lines.join('<br>')} |`;
 }
 
 function shown(option: OptionRow): string {

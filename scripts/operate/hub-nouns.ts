@@ -189,7 +189,8 @@ export const hubNouns: readonly NounRow[] = [
   },
   {
     name: 'hub c2d-message',
-    is: 'messages to devices (az: iot device c2d-message)',
+    az: 'iot device c2d-message',
+    is: 'messages to devices',
     verbs: [
       verb(
         'send',

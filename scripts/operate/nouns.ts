@@ -36,6 +36,8 @@ export interface VerbRow {
 export interface NounRow {
   /** Words after `zerotouch`: `dps linked-hub`. */
   name: string;
+  /** What az calls it, where that is something else. */
+  az?: string;
   is: string;
   verbs: readonly VerbRow[];
 }
@@ -53,11 +55,11 @@ export function verb(
 
 /** Adds nouns and their verbs to the command line; nouns of several words become commands in commands. */
 export function addNouns(program: Command, run: RunVerb, nouns: readonly NounRow[]): void {
-  for (const { name, is, verbs } of nouns) {
+  for (const { name, az = `iot ${name}`, is, verbs } of nouns) {
     const words = name.split(' ');
     const noun = words.reduce((command, word) => childOf(command, word), program);
-    noun.summary(is).description(`${is[0]?.toUpperCase()}${is.slice(1)}, as az iot ${name} has it.`);
-    for (const row of verbs) addVerb(noun, run, row, `${name} ${row.name}`);
+    noun.summary(is).description(`${is[0]?.toUpperCase()}${is.slice(1)}, as az ${az} has it.`);
+    for (const row of verbs) addVerb(noun, run, row, `${az} ${row.name}`);
   }
 }
 
@@ -65,7 +67,7 @@ function addVerb(noun: Command, run: RunVerb, { name, does, options, aliases = [
   const command = noun
     .command(name)
     .summary(does)
-    .description(`${does[0]?.toUpperCase()}${does.slice(1)}, as az iot ${path} does.`);
+    .description(`${does[0]?.toUpperCase()}${does.slice(1)}, as az ${path} does.`);
   for (const alias of aliases) command.alias(alias);
   for (const row of options) for (const option of optionsOf(row)) command.addOption(option);
   command

@@ -8,4 +8,13 @@ export const addHub: AddVerb = (program, run) => {
   const hub = program.command('hub');
   addNouns(program, run, hubNouns);
   addMonitor(hub, run);
+  hub.addHelpText(
+    'after',
+    `
+Examples:
+  $ zerotouch hub query -n hub-weu -q "SELECT deviceId FROM devices WHERE tags.line = 7"
+  $ zerotouch hub device-twin update -n hub-weu -d pump-000001 --desired '{"telemetryIntervalSeconds":10}'
+  $ zerotouch hub invoke-device-method -n hub-weu -d pump-000001 --method-name reprovision
+  $ zerotouch hub monitor -n hub-weu`,
+  );
 };

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { run } from './support/command.js';
 
-const verbs = ['demo', 'cloud', 'burn', 'inspect', 'verify', 'enroll', 'batch', 'boot', 'schema'];
+const verbs = ['demo', 'cloud', 'burn', 'inspect', 'verify', 'enroll', 'batch', 'boot', 'dps', 'hub', 'schema'];
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
 
 t.test('help names every verb and every exit code, on stdout', async (t) => {

@@ -82,6 +82,18 @@ t.test('the real az, pointed here by what the cloud prints, links, weighs and mo
   await az(...update, 'line-hub-b', '--apply-allocation-policy', 'false');
   t.strictSame(await spread(ids('third')), { [a]: 12 }, 'a hub that is taken out gets nothing');
   t.match(await az('iot', 'dps', 'linked-hub', 'show', ...onDps, '--linked-hub', b), { applyAllocationPolicy: false });
+  // What is ours of it prints what az prints.
+  const alike = async (...args: string[]) => {
+    const ours = await run(folder, ...args, '--json');
+    t.strictSame(ours.stdout === '' ? ours : JSON.parse(ours.stdout), await az('iot', ...args), `zerotouch ${args.join(' ')}`);
+  };
+  await alike('dps', 'linked-hub', 'list', ...onDps);
+  await alike('dps', 'linked-hub', 'show', ...onDps, '--linked-hub', 'line-hub-b');
+  await alike('dps', 'linked-hub', 'update', ...onDps, '--linked-hub', a, '--allocation-weight', '2', '--apply-allocation-policy', 'true');
+  await alike('dps', 'show', '-n', 'line-dps', '-g', 'line');
+  await alike('dps', 'policy', 'list', ...onDps);
+  await alike('hub', 'show', '-n', 'line-hub-a');
+  await alike('hub', 'show-connection-string', '-n', 'line-hub-a', '--policy-name', 'service');
   t.match(await az('iot', 'dps', 'linked-hub', 'delete', ...onDps, '--linked-hub', 'line-hub-b'), [{ name: a }]);
 
   const onHub = ['--hub-name', 'line-hub-a'];
