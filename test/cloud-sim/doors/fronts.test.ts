@@ -3,11 +3,13 @@ import { buildHubUserName } from '@zerotouch/azure-wire/hub-mqtt';
 import { buildSas } from '@zerotouch/azure-wire/sas';
 import { Lane } from '@zerotouch/cloud-sim/doors/fronts/lane';
 import { Mux } from '@zerotouch/cloud-sim/doors/fronts/mux';
+import device, { type Message } from 'azure-iot-device';
 import fc from 'fast-check';
 import t from 'tap';
 import { duplexPair } from '../../support/duplex-pair.js';
 import { issue, makeAuthority, prove } from '../certificates.js';
 import { cloudFor, derived, key, keyGroup, lastAttempt } from '../clouds.js';
+import { deviceOver } from '../hub/device-clients.js';
 import { Wire } from '../wire.js';
 import { registerOver, signInOverWebSocket, TRANSPORTS } from './clients.js';
 
@@ -32,6 +34,37 @@ t.test('the official clients register over all five transports through two front
     await (await signInOverWebSocket(cloud, assignedHub, leafId, { leaf })).close();
     const stranger = await issue(await makeAuthority('Line 8'), leafId);
     await t.rejects(registerOver(cloud, transport, leafId, { leaf: stranger }));
+  }
+});
+
+t.test('devices live at their hubs through fronts: telemetry, messages, twin, methods, over all transports', async (t) => {
+  const cloud = await cloudFor(t, { workers: 2 });
+  const host = cloud.hubs[0]?.host ?? '';
+  const hub = cloud.hub(host);
+  for (const transport of TRANSPORTS) {
+    const { authentication } = await hub.createDevice({ deviceId: transport });
+    await hub.sendMessage(transport, { body: 'hello', messageId: `to ${transport}` });
+    const client = await deviceOver(t, cloud, transport, host, transport, 'primaryKey' in authentication ? authentication.primaryKey : '');
+    const events = hub.events({ deviceId: transport });
+    await client.sendEvent(new device.Message(transport));
+    t.match((await events.next()).value, { deviceId: transport, body: Buffer.from(transport) });
+    await events.return?.();
+    t.match(await lastAttempt(cloud, transport), { transport, outcome: 'signed-in' });
+    const message = await new Promise<Message>((resolve) => client.on('message', resolve));
+    t.equal(message.messageId, `to ${transport}`);
+    if (!transport.startsWith('mqtt')) await client.complete(message);
+    // Azure offers devices neither twin nor methods over HTTPS.
+    if (transport === 'http') continue;
+    await hub.updateDesired(transport, { interval: 5 });
+    const twin = await client.getTwin();
+    t.match(twin.properties.desired, { interval: 5 });
+    await new Promise<void>((resolve, reject) => {
+      twin.properties.reported.update({ interval: 5 }, (error: Error) => (error ? reject(error) : resolve()));
+    });
+    t.match((await hub.twin(transport)).properties.reported, { interval: 5 });
+    client.onDeviceMethod('reboot', ({ payload }, response) => void response.send(207, { heard: payload }));
+    const answer = await hub.invokeMethod(transport, { name: 'reboot', payload: transport, connectTimeoutMs: 60_000 });
+    t.strictSame(answer, { status: 207, payload: { heard: transport } });
   }
 });
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { serviceStore } from '@zerotouch/cloud-sim/store/service-store';
 import { sqliteStore } from '@zerotouch/cloud-sim/store/sqlite/sqlite';
 import { statements } from '@zerotouch/cloud-sim/store/sqlite/table';
+import type { Table } from '@zerotouch/cloud-sim/store/store';
 import Libsql from 'libsql';
 import t from 'tap';
 import { certificate, registration, storeContract } from './contract.js';
@@ -74,6 +75,32 @@ t.test('data of version 1 are read: they are those of the one DPS that there was
   await all.close();
   const again = await sqliteStore(folder);
   t.strictSame(await serviceStore(again, 'zerotouch').certificates.list(), [certificate('a')], 'once only');
+  await again.close();
+});
+
+t.test('data of an older version get the tables that came later, and lose nothing', async (t) => {
+  const folder = t.testdir();
+  const old = await sqliteStore(folder);
+  await old.devices.update('hub/dev-1', () => ({ deviceId: 'dev-1' }) as never);
+  await old.twins.update('hub/dev-1', () => ({ deviceId: 'dev-1', desired: { interval: 5 } }) as never);
+  await old.hubs.update('hub', () => ({ host: 'hub' }) as never);
+  await old.close();
+  const later = ['modules', 'moduleTwins', 'queues', 'feedback', 'configurations', 'hubCertificates', 'removedHubs', 'principals'] as const;
+  const database = new Libsql(join(folder, 'cloud.db'));
+  for (const table of later) database.exec(`DROP TABLE ${table}`);
+  database.exec('PRAGMA user_version = 2');
+  database.close();
+  const store = await sqliteStore(folder);
+  t.strictSame(await store.devices.get('hub/dev-1'), { deviceId: 'dev-1' });
+  t.match(await store.twins.get('hub/dev-1'), { desired: { interval: 5 } });
+  t.strictSame(await store.hubs.get('hub'), { host: 'hub' });
+  for (const table of later) {
+    t.equal(await store[table].count(''), 0, `${table} is there`);
+    await (store[table] as Table<unknown>).update('hub/x', () => ({ kept: table }));
+  }
+  await store.close();
+  const again = await sqliteStore(folder);
+  for (const table of later) t.strictSame(await again[table].get('hub/x'), { kept: table }, `${table} is kept`);
   await again.close();
 });
 

@@ -39,6 +39,40 @@ t.test('a state of version 1 is taken: it had one DPS', async (t) => {
   t.equal(cloud.dps.serviceConnectionString.split('SharedAccessKey=')[1], first.dps.serviceConnectionString.split('SharedAccessKey=')[1]);
 });
 
+t.test('a state from before hubs had messages, modules and configurations is taken, and one with them goes round whole', async (t) => {
+  const first = await cloudFor(t);
+  const { host } = first.hubs[0] as (typeof first.hubs)[0];
+  const hub = first.hub(host);
+  await hub.createDevice({ deviceId: 'dev-1' });
+  await hub.updateDesired('dev-1', { interval: 5 });
+  await hub.createModule({ deviceId: 'dev-1', moduleId: 'm-1' });
+  await hub.sendMessage('dev-1', { body: 'x', messageId: 'm', ack: 'full' });
+  await hub.purgeMessages('dev-1');
+  await hub.sendMessage('dev-1', { body: 'waits', messageId: 'w' });
+  const state = await first.exportState();
+  const counts = (tables: CloudState['tables']) =>
+    [tables.modules, tables.moduleTwins, tables.queues, tables.feedback].map((table) => Object.keys(table).length);
+  t.strictSame(counts(state.tables), [1, 1, 1, 1]);
+  const second = await cloudFor(t, { state, data: t.testdir() });
+  t.strictSame(await second.exportState(), state);
+  t.strictSame(await second.hub(host).query('SELECT cloudToDeviceMessageCount AS n FROM devices'), [{ n: 1 }]);
+
+  const {
+    modules: _,
+    moduleTwins: __,
+    queues: ___,
+    feedback: ____,
+    configurations: _____,
+    hubCertificates: ______,
+    ...tables
+  } = state.tables;
+  for (const version of [2, 3]) {
+    const older = await cloudFor(t, { state: { ...state, version, tables } as never });
+    t.strictSame(counts((await older.exportState()).tables), [0, 0, 0, 0], `version ${version}`);
+    t.match(await older.hub(host).twin('dev-1'), { properties: { desired: { interval: 5 } } });
+  }
+});
+
 t.test('what is no state is refused, and so is one where there are data', async (t) => {
   const data = t.testdir();
   const first = await startCloud({ data });
