@@ -54,6 +54,24 @@ export const scenarios: readonly Scenario[] = [
     [3, 20],
   ),
   day(
+    'captive-portal',
+    'A portal answers in place of everybody, by another certificate or by none, until somebody signs in after a quarter of an hour.',
+    [
+      { when: 'start', fault: 'dps', answer: 'unreachable', forSeconds: 15 * MINUTE },
+      { when: 'start', fault: 'hub', answer: 'unreachable', forSeconds: 15 * MINUTE },
+    ],
+    [3, 20],
+  ),
+  day(
+    'mtu-black-hole',
+    'Large packets are lost on the way: no TLS handshake ends, twice at DPS and twice at the hub.',
+    [
+      { when: 'start', fault: 'dps', answer: 'timed-out', times: 2 },
+      { when: 'start', fault: 'hub', answer: 'timed-out', times: 2 },
+    ],
+    3,
+  ),
+  day(
     'dps-throttles',
     'DPS answers 429 for ten minutes, and says to wait a minute each time.',
     [{ when: 'start', fault: 'dps', answer: 'throttled', retryAfterSeconds: MINUTE, forSeconds: 10 * MINUTE }],

@@ -1,13 +1,15 @@
 import type { DpsOutcome, FailureKind, HubOutcome } from '../boot/ports.js';
+import type { ClientName } from './client-names.js';
+import type { TransportName } from './transport-names.js';
 
-/** What one client can ever answer to each call of the ports, and why it can lose a session. */
+/** What one client can ever answer to each call of the ports, and why it can lose a session; over HTTPS there is but DPS. */
 export interface Evidence {
   readonly register: readonly DpsOutcome['outcome'][];
-  readonly connect: readonly HubOutcome['outcome'][];
-  readonly getTwin: readonly ('twin' | FailureKind)[];
-  readonly report: readonly ('reported' | FailureKind)[];
-  readonly send: readonly ('sent' | FailureKind)[];
-  readonly lost: readonly FailureKind[];
+  readonly connect?: readonly HubOutcome['outcome'][];
+  readonly getTwin?: readonly ('twin' | FailureKind)[];
+  readonly report?: readonly ('reported' | FailureKind)[];
+  readonly send?: readonly ('sent' | FailureKind)[];
+  readonly lost?: readonly FailureKind[];
 }
 
 const twinFailures = ['refused', 'throttled', 'unavailable', 'dropped', 'timed-out', 'invalid'] as const;
@@ -20,6 +22,10 @@ const twinFailures = ['refused', 'throttled', 'unavailable', 'dropped', 'timed-o
  * - a QoS 1 message is acknowledged or not, so `send` knows no refusal;
  * - `ambiguous` at DPS is a TLS alert over the certificate, and for the wire client a SUBACK 128, which the SDK does not look at
  *   (it runs into `timed-out`).
+ * - over AMQP there is a word for each of these: an error condition, and Azure's own JSON in its description; so `connect` can be `refused` and
+ *   `throttled`, and a message can be turned down. Only in the SASL exchange of a TPM is a refusal `ambiguous`, and in a TLS alert;
+ * - over HTTPS everything is a status;
+ * - a WebSocket adds nothing: what it carries tells, and what goes wrong with itself is `unreachable`, `dropped` or `timed-out` as a connection's is.
  */
 export const evidenceMatrix = {
   sdk: {
@@ -30,6 +36,17 @@ export const evidenceMatrix = {
     send: ['sent', 'dropped', 'timed-out', 'invalid'],
     lost: ['dropped', 'invalid'],
   },
+  'sdk amqp': {
+    register: ['assigned', 'refused', 'ambiguous', 'throttled', 'unavailable', 'unreachable', 'dropped', 'timed-out', 'invalid'],
+    connect: ['connected', 'refused', 'ambiguous', 'throttled', 'unavailable', 'unreachable', 'dropped', 'timed-out', 'invalid'],
+    getTwin: ['twin', ...twinFailures],
+    report: ['reported', ...twinFailures],
+    send: ['sent', ...twinFailures],
+    lost: ['refused', 'throttled', 'unavailable', 'dropped', 'invalid'],
+  },
+  'sdk http': {
+    register: ['assigned', 'refused', 'ambiguous', 'throttled', 'unavailable', 'unreachable', 'dropped', 'timed-out', 'invalid'],
+  },
   wire: {
     register: ['assigned', 'refused', 'ambiguous', 'throttled', 'unavailable', 'unreachable', 'dropped', 'timed-out', 'invalid'],
     connect: ['connected', 'refused', 'ambiguous', 'unavailable', 'unreachable', 'dropped', 'timed-out', 'invalid'],
@@ -38,4 +55,11 @@ export const evidenceMatrix = {
     send: ['sent', 'dropped', 'timed-out', 'invalid'],
     lost: ['dropped', 'invalid'],
   },
-} as const satisfies Record<'sdk' | 'wire', Evidence>;
+} as const satisfies Record<string, Evidence>;
+
+/** The row of a client over a transport. */
+export function evidenceOf(client: ClientName, transport: TransportName): Evidence {
+  if (client === 'wire') return evidenceMatrix.wire;
+  if (transport === 'http') return evidenceMatrix['sdk http'];
+  return transport.startsWith('amqp') ? evidenceMatrix['sdk amqp'] : evidenceMatrix.sdk;
+}
