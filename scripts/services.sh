@@ -8,6 +8,8 @@
 #   ZT_TEST_REDIS             redis:// URL of a server that keeps nothing
 #   ZT_TEST_SOFTHSM           the PKCS#11 module of SoftHSM2
 #   ZT_TEST_PKCS11JS          a folder in which the package pkcs11js is installed
+#   ZT_TEST_TIME_SERVER       host:port of an NTP server (chrony) that tells the machine's time
+#   ZT_TEST_MOSQUITTO         an MQTT broker that a test may start
 #   ZT_TEST_CHROMIUM          the browser that the web view is tested in
 #   ZT_TEST_ARM64_NODE        Node for arm64 and armv7, through qemu-user
 #   ZT_TEST_ARMV7_NODE
@@ -30,6 +32,7 @@ install_packages() {
   [ -e /usr/aarch64-linux-gnu/lib/libstdc++.so.6 ] || missing+=(libstdc++6-arm64-cross)
   [ -e /usr/arm-linux-gnueabihf/lib/libstdc++.so.6 ] || missing+=(libstdc++6-armhf-cross)
   [ -e /usr/arm-linux-gnueabihf/lib/libatomic.so.1 ] || missing+=(libatomic1-armhf-cross)
+  [ -x /usr/sbin/mosquitto ] || missing+=(mosquitto)
   [ ${#missing[@]} -eq 0 ] && return
   local as_root=()
   [ "$(id -u)" -eq 0 ] || as_root=(sudo)
@@ -110,11 +113,29 @@ start_tpm() {
     --server type=tcp,port="$port",bindaddr=127.0.0.1 --ctrl type=tcp,port=$((port + 1)),bindaddr=127.0.0.1
 }
 
+# Taken from the package, which is not installed: it would become the clock of this machine.
+start_chrony() {
+  local folder=$1 port=$2
+  mkdir "$folder"
+  (cd "$folder" && chmod 777 . && apt-get download -q chrony >&2 && dpkg-deb -x chrony_*.deb .)
+  cat >"$folder/conf" <<EOF
+port $port
+bindaddress 127.0.0.1
+cmdport 0
+bindcmdaddress /
+allow 127.0.0.1
+local stratum 8
+pidfile $folder/pid
+EOF
+  "$folder/usr/sbin/chronyd" -x -U -u "$(id -un)" -f "$folder/conf"
+}
+
 stop() {
   as_owner "$1" "$(postgres_bin)/pg_ctl" -D "$1/data" -m immediate stop >/dev/null 2>&1 || true
   [ ! -s "$1.tpm/pid" ] || kill "$(cat "$1.tpm/pid")" 2>/dev/null || true
   [ ! -s "$1.redis/pid" ] || kill "$(cat "$1.redis/pid")" 2>/dev/null || true
-  rm -rf "$1" "$1.tpm" "$1.redis" "$1.pkcs11" "$1.arm"
+  [ ! -s "$1.chrony/pid" ] || kill "$(cat "$1.chrony/pid")" 2>/dev/null || true
+  rm -rf "$1" "$1.tpm" "$1.redis" "$1.pkcs11" "$1.arm" "$1.chrony"
 }
 
 run() {
@@ -138,6 +159,10 @@ run() {
   export ZT_TEST_PKCS11JS="$folder.pkcs11" ZT_TEST_SOFTHSM=/usr/lib/softhsm/libsofthsm2.so
   install_arm_nodes "$folder.arm"
   export ZT_TEST_ARM64_NODE="$folder.arm/node-arm64" ZT_TEST_ARMV7_NODE="$folder.arm/node-armv7l"
+  local time
+  time=$(free_port)
+  start_chrony "$folder.chrony" "$time"
+  export ZT_TEST_TIME_SERVER="127.0.0.1:$time" ZT_TEST_MOSQUITTO=/usr/sbin/mosquitto
   ZT_TEST_CHROMIUM=$(command -v chromium)
   export ZT_TEST_CHROMIUM
   local status=0
@@ -152,7 +177,7 @@ restart() {
 case "${1:-}" in
 run | restart) "$@" ;;
 *)
-  sed -n '2,13s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,15s/^# \{0,1\}//p' "$0" >&2
   exit 2
   ;;
 esac
