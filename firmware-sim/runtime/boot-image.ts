@@ -48,7 +48,10 @@ export function addBootOptions(command: Command, name: string): Command {
       ),
     )
     .addOption(
-      new Option('--transport <name>', 'how to speak to the cloud; http is for DPS only, the hub then goes by mqtt')
+      new Option(
+        '--transport <name>',
+        'how to speak to the cloud; mqtt goes by port 443 where 8883 is closed; http is for DPS only, the hub then goes by mqtt',
+      )
         .choices(transportNames)
         .default('mqtt'),
     )

@@ -54,7 +54,7 @@ export function createSdkDps({ clock, transport = 'mqtt' }: { clock: Clock; tran
           sdkHost(address, transport),
           identity.idScope,
           polling,
-          securityClient(identity, clock),
+          await securityClient(identity, clock),
         );
         if (payload !== undefined) client.setProvisioningPayload(payload);
         const outcome = await life.during<DpsOutcome>(signal, (answer) => {

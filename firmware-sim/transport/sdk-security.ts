@@ -1,40 +1,21 @@
 import type { Clock } from '@zerotouch/foundation/clock';
 import type provisioning from 'azure-iot-provisioning-device';
-import { SymmetricKeySecurityClient } from 'azure-iot-security-symmetric-key';
-import { X509Security } from 'azure-iot-security-x509';
 import type { IdentityTpm } from '../identity/attestation.js';
 import type { Identity } from '../identity/identity.js';
-import { tokenExpiry } from './sign-in.js';
 
 /** What the SDK's provisioning client asks for the device's credentials. */
 export type SecurityClient = Parameters<typeof provisioning.ProvisioningDeviceClient.create>[3];
 
-/** The SDK's own security clients over what this device has. */
-export function securityClient({ attestation, registrationId }: Identity, clock: Clock): SecurityClient {
+/** The SDK's own security clients over what this device has, each loaded when it is needed. */
+export async function securityClient({ attestation, registrationId }: Identity, clock: Clock): Promise<SecurityClient> {
   // The SDK's packages declare their signatures by copies of one class that the compiler must hold apart.
-  if (attestation.kind === 'x509') return new X509Security(registrationId, { cert: attestation.certificate, key: attestation.privateKey });
   if (attestation.kind === 'tpm') return new TpmSecurity(registrationId, attestation.tpm) as unknown as SecurityClient;
-  const key = Buffer.from(attestation.key).toString('base64');
-  return new ClockedKeyClient(registrationId, key, clock) as unknown as SecurityClient;
-}
-
-/** The SDK signs for an hour of the machine's time; a device's clock may be another. */
-class ClockedKeyClient extends SymmetricKeySecurityClient {
-  readonly #clock: Clock;
-
-  constructor(registrationId: string, key: string, clock: Clock) {
-    super(registrationId, key);
-    this.#clock = clock;
+  if (attestation.kind === 'x509') {
+    const { X509Security } = await import('azure-iot-security-x509');
+    return new X509Security(registrationId, { cert: attestation.certificate, key: attestation.privateKey });
   }
-
-  override createSharedAccessSignature(
-    ...[idScope, callback]: Parameters<SymmetricKeySecurityClient['createSharedAccessSignature']>
-  ): void {
-    super.createSharedAccessSignature(idScope, (error, signature) => {
-      signature?.extend(tokenExpiry(this.#clock));
-      callback?.(error, signature);
-    });
-  }
+  const { ClockedKeyClient } = await import('./sdk-security-key.js');
+  return new ClockedKeyClient(registrationId, Buffer.from(attestation.key).toString('base64'), clock) as unknown as SecurityClient;
 }
 
 type Done<T> = (error: Error | null, result?: T) => void;
