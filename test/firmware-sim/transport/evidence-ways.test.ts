@@ -114,3 +114,35 @@ for (const [client, transport] of ways) {
     });
   });
 }
+
+for (const [client, transport] of ways.filter(([, transport]) => transport !== 'http')) {
+  t.test(`${client} over ${transport}: what goes wrong in a session, and how it ends`, async (t) => {
+    const evidence = evidenceOf(client, transport);
+    const { cloud, endpoint } = await bench(t, transport);
+    const { dps, hub } = clientPorts(client, systemClock, transport);
+    const identity = identityOf(cloud);
+    const assigned = await dps.register({ identity, endpoint }, () => undefined, patient());
+    if (assigned.outcome !== 'assigned') throw new Error(assigned.detail);
+    const connected = await hub.connect({ identity, endpoint, assignment: assigned }, patient());
+    if (connected.outcome !== 'connected') throw new Error(connected.detail);
+    const { session } = connected;
+    const told = (call: 'getTwin' | 'report' | 'send' | 'lost', outcome: string): string => {
+      t.ok((evidence[call] as readonly string[]).includes(outcome), `${call}: ${outcome} is in the matrix`);
+      return outcome;
+    };
+    // More levels than a twin may have.
+    const deep = JSON.parse(`${'{"a":'.repeat(12)}1${'}'.repeat(12)}`);
+    t.equal(told('report', (await session.report(deep, patient())).outcome), 'invalid');
+    t.equal(told('getTwin', (await session.getTwin(patient())).outcome), 'twin');
+    t.equal(told('send', (await session.send({ celsius: 21 }, patient())).outcome), 'sent');
+    const lost = new Promise<{ outcome: string }>((resolve) => session.onLost(resolve));
+    const cut = AbortSignal.abort();
+    t.equal(told('getTwin', (await session.getTwin(cut)).outcome), 'timed-out');
+    await cloud.hub(assigned.hub).disconnect('dev-1');
+    t.equal(told('lost', (await lost).outcome), 'dropped');
+    t.equal(told('getTwin', (await session.getTwin(patient())).outcome), 'dropped');
+    t.equal(told('report', (await session.report({}, patient())).outcome), 'dropped');
+    t.equal(told('send', (await session.send({}, patient())).outcome), 'dropped');
+    await session.close();
+  });
+}
