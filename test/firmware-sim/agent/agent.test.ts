@@ -1,0 +1,113 @@
+import { EventEmitter, once } from 'node:events';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
+import { startCloud } from '@zerotouch/cloud-sim/cloud';
+import { Agent, HALTED_MS, TRIAL_MS } from '@zerotouch/firmware-sim/agent/agent';
+import { type LastGood, lastGoodIn } from '@zerotouch/firmware-sim/agent/last-good';
+import { type Courier, ServiceManager } from '@zerotouch/firmware-sim/agent/service-manager';
+import type { Settings } from '@zerotouch/firmware-sim/agent/settings';
+import { type Clock, systemClock } from '@zerotouch/foundation/clock';
+import { systemEntropy } from '@zerotouch/foundation/entropy';
+import { burnBatch } from '@zerotouch/manufacturing/batch';
+import { parseSpec } from '@zerotouch/manufacturing/spec';
+import t, { type Test } from 'tap';
+
+const spec = `version: 1
+batch: agents
+groups:
+  - { attestation: symmetric-key, enrolmentGroup: agents, registrationId: 'agent-{serial}', serial: { count: 1 } }
+`;
+
+/** The machine's clock, but waits of these lengths last until they are told to end. */
+function heldClock(...lengths: number[]): { clock: Clock; release(ms: number): void } {
+  const held = new EventEmitter().setMaxListeners(0);
+  return {
+    clock: {
+      ...systemClock,
+      wait: (ms, signal) =>
+        lengths.includes(ms)
+          ? once(held, String(ms), signal === undefined ? {} : { signal }).then(() => undefined)
+          : systemClock.wait(ms, signal),
+    },
+    release: (ms) => void held.emit(String(ms)),
+  };
+}
+
+/** An agent whose long waits end when they are told to, and whose journal can be awaited. */
+async function bench(t: Test) {
+  const dir = mkdtempSync(join(tmpdir(), 'zt-'));
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
+  await burnBatch(parseSpec(spec, 'agents.yaml'), { out: join(dir, 'batch'), clock: systemClock, entropy: systemEntropy });
+  const cloud = await startCloud({ retryAfterSeconds: 0 });
+  t.teardown(() => cloud.close());
+  await cloud.import(JSON.parse(readFileSync(join(dir, 'batch', 'enrolments.json'), 'utf8')) as EnrolmentFile);
+  writeFileSync(join(dir, 'ca.pem'), cloud.ca);
+  writeFileSync(join(dir, 'cloud.json'), JSON.stringify({ dps: { ...cloud.dps, host: 'localhost' }, ca: 'ca.pem' }));
+  const image = join(dir, 'batch', 'images', 'agent-000001.bin');
+  const good: Settings = { image, client: 'wire', transport: 'mqtt', cloud: join(dir, 'cloud.json'), healthSocket: join(dir, 'health') };
+  const { clock, release } = heldClock(TRIAL_MS, HALTED_MS);
+  const journal = new EventEmitter<Record<string, [Record<string, unknown>]>>();
+  const told: string[] = [];
+  const courier: Courier = async (assignments) => void told.push(...assignments);
+  const file = { settings: good };
+  const agentWith = (lastGood: LastGood, watchdogMs?: number): Agent => {
+    const agent = new Agent({
+      settingsFile: 'device.yaml',
+      readSettings: async () => file.settings,
+      lastGood,
+      journal: (_, event, fields = {}) => void journal.emit(event, fields),
+      manager: new ServiceManager(courier, () => undefined),
+      watchdogMs,
+      version: '0.0.0',
+      clock,
+    });
+    t.teardown(() => agent.stop());
+    return agent;
+  };
+  return { dir, image, good, release, journal, told, file, agentWith };
+}
+
+t.test('settings that lead nowhere give way to those that last led to the hub', async (t) => {
+  const { dir, good, release, journal, file, agentWith } = await bench(t);
+  const lastGood = lastGoodIn(join(dir, 'state'));
+  const agent = agentWith(lastGood);
+  const running = once(journal, 'running');
+  await agent.start();
+  await running;
+  t.strictSame(lastGood.read(), good, 'proven, and kept');
+  file.settings = { ...good, proxy: 'http://127.0.0.1:9' };
+  await agent.reload();
+  t.match(agent.health(), { healthy: false, counters: { settingsApplied: 1 }, settings: { from: 'file', refused: null } });
+  const refused = once(journal, 'settings-refused');
+  const back = once(journal, 'running');
+  release(TRIAL_MS);
+  t.match((await refused)[0], { code: 'SETTINGS_UNPROVEN', detail: /10 minutes/ });
+  await back;
+  t.match(agent.health(), {
+    healthy: true,
+    settings: { from: 'last-good', refused: /did not reach its hub/ },
+    image: { registrations: 1 },
+  });
+  file.settings = good;
+  await agent.reload();
+  t.match(agent.health(), { settings: { from: 'file', refused: null } });
+});
+
+t.test('an image that is not there yet is looked at again; signs of life go on meanwhile', async (t) => {
+  const { dir, image, good, release, journal, told, file, agentWith } = await bench(t);
+  file.settings = { ...good, image: join(dir, 'later.bin') };
+  const agent = agentWith(lastGoodIn(join(dir, 'state')), 30_000);
+  const halted = once(journal, 'halted');
+  await agent.start();
+  await halted;
+  t.match(agent.health(), { healthy: false, state: 'halted', lastError: { remedy: String }, counters: { faults: 1, powerOns: 1 } });
+  copyFileSync(image, join(dir, 'later.bin'));
+  const running = once(journal, 'running');
+  release(HALTED_MS);
+  await running;
+  t.match(agent.health(), { healthy: true, counters: { powerOns: 2, arrivals: 1 } });
+  t.ok(told.filter((line) => line === 'WATCHDOG=1').length > 0);
+  t.ok(told.includes('READY=1'));
+});
