@@ -1,5 +1,6 @@
 import type { Identity } from '../identity/identity.js';
 import { ConfigActs } from './config-acts.js';
+import { credentialAttestation, credentialOf, lifetimeOf } from './credential.js';
 import type { DriverPorts, DriverWatcher } from './driver-ports.js';
 import { Findings, present } from './findings.js';
 import type { AppliedConfig, Assignment, CoolDown, Owner } from './kept.js';
@@ -10,6 +11,9 @@ import type { Endpoint, HubSession, MethodCall, MountedFlash } from './ports.js'
 import { retrySchedule } from './retry.js';
 import { SlotActs } from './slot-acts.js';
 import type { Machine, MachineEffect, MachineEvent, WaitingTable } from './supervisor.js';
+
+/** A certificate that could not be renewed is tried again after this, or after an eighth of what is left of it. */
+const RENEW_AGAIN_MS = 60 * 60_000;
 
 /** A kept cool-down longer than this comes from a clock that was wrong. */
 const COOL_DOWN_MAX_MS = 24 * 60 * 60_000;
@@ -31,6 +35,10 @@ export class Acts {
   #assignment: Assignment | undefined;
   #session: HubSession | undefined;
   #clockSet = false;
+  /** The next registration is for a new certificate alone: until it succeeds, the assignment known is good. */
+  #renewing = false;
+  /** The assignment as it is in flash. */
+  #remembered: Assignment | undefined;
   /** Who takes the device over, until that is kept. */
   #heir: Owner | undefined;
 
@@ -124,7 +132,7 @@ export class Acts {
     erase: () => this.#reset('erasing the flash', () => this.#mounted().memory.erase()),
     adopt: () => this.#reset('keeping the new owner', () => this.#mounted().memory.keepOwner(present(this.#heir, 'a new owner'))),
     halt: () => this.#findings.watcher.halted?.(),
-    'switch-off': () => this.#operations.cancel('power'),
+    'switch-off': () => this.#endWaits(),
   };
 
   #mount(): void {
@@ -170,8 +178,10 @@ export class Acts {
     this.#findings.guarded('reading how earlier boots ended', () => this.#heed(memory));
     this.#findings.guarded('reading the assignment', () => {
       this.#assignment = memory.assignment(idScope);
+      this.#remembered = this.#assignment;
     });
-    this.#post({ table: 'power', event: this.#assignment === undefined ? 'not-cached' : 'cached' });
+    this.#renewing = this.#renewalDue();
+    this.#post({ table: 'power', event: this.#assignment === undefined || this.#renewing ? 'not-cached' : 'cached' });
   }
 
   #heed(memory: Memory): void {
@@ -184,20 +194,38 @@ export class Acts {
   #register(): void {
     const identity = this.#known();
     const endpoint = this.#destination();
+    const known = this.#renewing ? this.#assignment : undefined;
+    this.#renewing = false;
     this.#operations.run('assignment', this.#ports.timeouts.registerMs, async (signal, current) => {
+      const signing = await this.#ports.credentials?.request(identity.registrationId);
       const outcome = await this.#ports.dps.register(
-        { identity, endpoint },
+        { identity, endpoint, ...(signing === undefined ? {} : { signingRequest: signing.der }) },
         (sign) => {
           if (current()) this.#post({ table: 'assignment', event: sign });
         },
         signal,
       );
       return () => {
+        if (
+          outcome.outcome !== 'assigned' &&
+          known?.credential !== undefined &&
+          this.#ports.clock.now() < lifetimeOf(known.credential).until
+        ) {
+          this.#findings.watcher.failed?.('renewing the certificate', outcome);
+          this.#post({ table: 'assignment', event: 'assigned' });
+          return;
+        }
         if (outcome.outcome !== 'assigned') {
           this.#findings.failure('assignment', 'registering', outcome);
           return;
         }
         this.#assignment = { hub: outcome.hub, deviceId: outcome.deviceId };
+        const { issued } = outcome;
+        if (signing !== undefined && issued !== undefined) {
+          this.#findings.guarded('reading the certificate that DPS issued', () => {
+            this.#assignment = { ...this.#assigned(), credential: credentialOf(issued, signing.privateKey) };
+          });
+        }
         this.#post({ table: 'assignment', event: 'assigned' });
       };
     });
@@ -205,6 +233,11 @@ export class Acts {
 
   #commitAssignment(): void {
     const assignment = this.#assigned();
+    if (assignment === this.#remembered) {
+      this.#post({ table: 'assignment', event: 'committed' });
+      return;
+    }
+    this.#remembered = assignment;
     const kept = this.#findings.guarded('keeping the assignment', () =>
       this.#mounted().memory.keepAssignment(this.#known().idScope, assignment),
     );
@@ -214,7 +247,11 @@ export class Acts {
   #connect(): void {
     this.#config.forgetTwin();
     const identity = this.#known();
-    const request = { identity, endpoint: this.#destination(), assignment: this.#assigned() };
+    const assignment = this.#assigned();
+    const { credential } = assignment;
+    // What DPS issued is for the hub alone; what was burnt is none of the hub then.
+    const attestation = credential === undefined ? identity.attestation : credentialAttestation(credential);
+    const request = { identity: { ...identity, attestation }, endpoint: this.#destination(), assignment };
     this.#operations.run('session', this.#ports.timeouts.connectMs, async (signal, current) => {
       const outcome = await this.#ports.hub.connect(request, signal);
       if (outcome.outcome === 'connected' && !current()) await outcome.session.close();
@@ -267,7 +304,36 @@ export class Acts {
 
   #arrive(): void {
     this.#findings.guarded('forgetting the cool-down', () => this.#mounted().memory.forgetCoolDown());
+    this.#planRenewal();
     this.#findings.watcher.running?.();
+  }
+
+  #renewalDue(): boolean {
+    const credential = this.#assignment?.credential;
+    if (credential === undefined || !this.#clockSet || this.#ports.credentials === undefined) return false;
+    return this.#ports.clock.now() >= lifetimeOf(credential).renewAt;
+  }
+
+  /** A device that is never switched off renews its certificate all the same. */
+  #planRenewal(): void {
+    const { clock, credentials } = this.#ports;
+    const credential = this.#assignment?.credential;
+    if (credential === undefined || !this.#clockSet || credentials === undefined) return;
+    const { renewAt, until } = lifetimeOf(credential);
+    const now = clock.now();
+    const ms = renewAt > now ? renewAt - now : Math.max(RENEW_AGAIN_MS, (until - now) / 8);
+    this.#operations.run('renewal', Number.POSITIVE_INFINITY, async (signal) => {
+      await clock.wait(ms, signal);
+      return () => {
+        this.#renewing = true;
+        this.#post({ table: 'power', event: 'reprovision' });
+      };
+    });
+  }
+
+  #endWaits(): void {
+    this.#operations.cancel('power');
+    this.#operations.cancel('renewal');
   }
 
   #trust(): void {
@@ -276,14 +342,14 @@ export class Acts {
   }
 
   #restart(): void {
-    this.#operations.cancel('power');
+    this.#endWaits();
     this.#flash?.close();
     this.#flash = undefined;
     this.#mount();
   }
 
   #reset(during: string, write: () => void): void {
-    this.#operations.cancel('power');
+    this.#endWaits();
     this.#findings.guarded(during, write);
     this.#heir = undefined;
     this.#post({ table: 'power', event: 'reset-ended' });

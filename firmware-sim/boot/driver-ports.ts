@@ -1,7 +1,7 @@
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import type { Identity } from '../identity/identity.js';
-import type { ApplicationPort, ConfigPort, DpsPort, Endpoint, Failure, HubPort, MountedFlash, TimePort } from './ports.js';
+import type { ApplicationPort, ConfigPort, CredentialPort, DpsPort, Endpoint, Failure, HubPort, MountedFlash, TimePort } from './ports.js';
 import type { RetryPolicy } from './retry.js';
 import type { SlotState } from './slots.js';
 import type { Machine } from './supervisor.js';
@@ -30,6 +30,8 @@ export interface DriverPorts {
   readonly config: ConfigPort;
   /** Absent: a device that runs is proof enough of its application. */
   readonly application?: ApplicationPort | undefined;
+  /** Absent: DPS is asked for no certificate. */
+  readonly credentials?: CredentialPort | undefined;
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly policy: RetryPolicy;

@@ -1,10 +1,13 @@
 import type { JsonObject } from '@zerotouch/azure-wire/twin';
+import type { Credential } from './credential.js';
 
 /** Where DPS sent the device. */
 export interface Assignment {
   /** Host name. */
   readonly hub: string;
   readonly deviceId: string;
+  /** What DPS issued for the hub, where it did: kept with the assignment, since each is void without the other. */
+  readonly credential?: Credential;
 }
 
 /** A configuration that was applied: the desired properties without the service's own members, and their version. */

@@ -1,6 +1,7 @@
 import type { JsonObject } from '@zerotouch/azure-wire/twin';
 import { isJsonObject } from '@zerotouch/azure-wire/twin';
 import type { NvsStore } from '@zerotouch/flash-image/nvs/store';
+import { readCredential } from './credential.js';
 import type { AppliedConfig, Assignment, CoolDown, Counters, Owner } from './kept.js';
 
 const NAMESPACE = 'zerotouch';
@@ -25,15 +26,17 @@ export class Memory {
     const kept = this.#object('assignment');
     if (kept === undefined || kept.idScope !== idScope) return undefined;
     const { hub, deviceId } = kept;
-    return typeof hub === 'string' && typeof deviceId === 'string' ? { hub, deviceId } : undefined;
+    if (typeof hub !== 'string' || typeof deviceId !== 'string') return undefined;
+    const credential = readCredential(kept.credential);
+    return credential === undefined ? { hub, deviceId } : { hub, deviceId, credential };
   }
 
   /**
    * Keeps an assignment and counts the registration.
    * @throws Fault when the flash refuses the write; the assignment kept before is then still there
    */
-  keepAssignment(idScope: string, { hub, deviceId }: Assignment): void {
-    this.#keep('assignment', { idScope, hub, deviceId });
+  keepAssignment(idScope: string, { hub, deviceId, credential }: Assignment): void {
+    this.#keep('assignment', { idScope, hub, deviceId, ...(credential === undefined ? {} : { credential: { ...credential } }) });
     this.#count('registrations');
   }
 

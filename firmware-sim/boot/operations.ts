@@ -1,7 +1,7 @@
 import type { Clock } from '@zerotouch/foundation/clock';
 
 /** Which table an operation belongs to: each has at most one under way. */
-export type Lane = 'power' | 'assignment' | 'session' | 'config' | 'slots';
+export type Lane = 'power' | 'assignment' | 'session' | 'config' | 'slots' | 'renewal';
 
 /** How long an operation may take to end once it is told to, milliseconds. */
 export const GRACE_MS = 10_000;

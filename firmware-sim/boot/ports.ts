@@ -48,7 +48,15 @@ export interface Endpoint {
   readonly ca?: string;
 }
 
-export type DpsOutcome = ({ readonly outcome: 'assigned'; readonly substatus?: string; readonly payload?: unknown } & Assignment) | Failure;
+/** `issued`: the chain of certificates that DPS made out, base64 of DER, where a signing request went along. */
+export type DpsOutcome =
+  | ({
+      readonly outcome: 'assigned';
+      readonly substatus?: string;
+      readonly payload?: unknown;
+      readonly issued?: readonly string[];
+    } & Assignment)
+  | Failure;
 
 /** Signs of life while a registration runs. `assigning`: DPS took the request and is at it. */
 export type DpsProgress = 'connected' | 'assigning';
@@ -60,7 +68,7 @@ export interface DpsPort {
    * every socket before it resolves.
    */
   register(
-    request: { identity: Identity; endpoint: Endpoint; payload?: JsonObject },
+    request: { identity: Identity; endpoint: Endpoint; payload?: JsonObject; signingRequest?: Uint8Array },
     progress: (sign: DpsProgress) => void,
     signal: AbortSignal,
   ): Promise<DpsOutcome>;
@@ -145,4 +153,16 @@ export interface ApplicationPort {
    * @throws anything: the application before is booted again, and the error is told
    */
   check(signal: AbortSignal): Promise<void>;
+}
+
+/** A request for a certificate, PKCS #10 in DER, and the private key (PEM) that it is for. Secret. */
+export interface SigningRequest {
+  readonly der: Uint8Array;
+  readonly privateKey: string;
+}
+
+/** Makes new keys. */
+export interface CredentialPort {
+  /** A new key each time, for a certificate made out to the registration id. */
+  request(registrationId: string): Promise<SigningRequest>;
 }

@@ -50,6 +50,11 @@ export interface DeviceOptions {
    * given; a gateway needs to have `ports.https`.
    */
   readonly fallback?: boolean;
+  /**
+   * `issued`: DPS makes out a certificate for the hub at each registration, which is renewed before it runs out; the device's enrolment needs a
+   * credential policy. Asked for over MQTT, and by our own client, since Microsoft's does not know it. Default `burnt`: what was burnt serves both.
+   */
+  readonly certificate?: 'burnt' | 'issued';
   /** Where to go. By default the DPS that was burnt, port 8883, and hubs by their own names. */
   readonly endpoint?: Endpoint | ((identity: Identity) => Endpoint);
   /** Makes the device what the desired properties say; throws when it cannot. By default everything is accepted. */
@@ -117,6 +122,7 @@ export class Device extends EventEmitter<DeviceEvents> {
       endpoint: endpointOf(options.endpoint),
       time: timePort(clock, options.timeServers ?? []),
       ...(fallback ? portsWithFallback(client, clock, transport, memory) : clientPorts(client, clock, transport)),
+      ...(options.certificate === 'issued' ? issuance(clock, options.transport) : {}),
       config: { apply: options.apply ?? (async () => undefined) },
       application: options.check === undefined ? undefined : { check: options.check },
       clock,
@@ -318,6 +324,15 @@ function mountStorage(storage: Storage, efuse: Uint8Array | undefined, named: De
     storage.close();
     throw error;
   }
+}
+
+/** The code that makes keys is loaded when a key is made. */
+function issuance(clock: Clock, transport: TransportName = 'mqtt'): Pick<DriverPorts, 'dps' | 'credentials'> {
+  const way = transport === 'mqtt' || transport === 'amqp' ? 'mqtt' : 'mqtt-ws';
+  return {
+    dps: clientPorts('wire', clock, way).dps,
+    credentials: { request: async (id) => (await import('../identity/signing-request.js')).makeSigningRequest(id) },
+  };
 }
 
 function endpointOf(endpoint: DeviceOptions['endpoint']): (identity: Identity) => Endpoint {

@@ -36,7 +36,7 @@ export function readDpsReply(status: number, body: unknown, retryAfter?: number)
 
 /** Hub and device id of a finished registration; `invalid` when they are not there. */
 export function readAssignment(state: { [member in keyof RegistrationState]?: unknown } | undefined): DpsOutcome {
-  const { assignedHub, deviceId, substatus, payload } = state ?? {};
+  const { assignedHub, deviceId, substatus, payload, issuedCertificateChain: issued } = state ?? {};
   if (typeof assignedHub !== 'string' || assignedHub === '' || typeof deviceId !== 'string' || deviceId === '') {
     return invalid('DPS assigned the device without saying hub and device id');
   }
@@ -46,6 +46,7 @@ export function readAssignment(state: { [member in keyof RegistrationState]?: un
     deviceId,
     ...(typeof substatus === 'string' ? { substatus } : {}),
     ...(payload === undefined ? {} : { payload }),
+    ...(Array.isArray(issued) ? { issued: issued.map(String) } : {}),
   };
 }
 

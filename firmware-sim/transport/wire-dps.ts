@@ -13,6 +13,8 @@ import { Line, type OpenLine, type WireLine } from './wire-line.js';
 
 /** api-version of the registration this client speaks. */
 const API_VERSION = '2021-06-01';
+/** The one that takes a signing request. */
+const ISSUING_API_VERSION = '2025-07-01-preview';
 
 /**
  * DPS over the lean client: one connection, one registration, polls as often as DPS says.
@@ -28,7 +30,7 @@ export function createWireDps({
   open?: OpenLine;
 }): DpsPort {
   return {
-    async register({ identity, endpoint, payload }, progress, signal) {
+    async register({ identity, endpoint, payload, signingRequest }, progress, signal) {
       const { idScope, registrationId, attestation } = identity;
       if (attestation.kind === 'tpm') return invalid('DPS takes no TPM over MQTT: use the transport amqp, amqp-ws or http');
       const opened = await open(
@@ -38,7 +40,11 @@ export function createWireDps({
           transport,
           attestation,
           clientId: registrationId,
-          username: buildDpsUserName({ idScope, registrationId, apiVersion: API_VERSION }),
+          username: buildDpsUserName({
+            idScope,
+            registrationId,
+            apiVersion: signingRequest === undefined ? API_VERSION : ISSUING_API_VERSION,
+          }),
           password: await dpsToken(identity, clock),
         },
         clock,
@@ -47,15 +53,19 @@ export function createWireDps({
       if (opened.outcome !== 'open') return opened;
       const { line } = opened;
       progress('connected');
-      const outcome = await converse(line, registration(registrationId, payload), clock, progress, signal);
+      const outcome = await converse(line, registration(registrationId, payload, signingRequest), clock, progress, signal);
       await (signal.aborted ? line.cut() : line.close());
       return outcome;
     },
   };
 }
 
-function registration(registrationId: string, payload: JsonObject | undefined): string {
-  const body: DeviceRegistration = payload === undefined ? { registrationId } : { registrationId, payload };
+function registration(registrationId: string, payload: JsonObject | undefined, signingRequest: Uint8Array | undefined): string {
+  const body: DeviceRegistration = {
+    registrationId,
+    ...(payload === undefined ? {} : { payload }),
+    ...(signingRequest === undefined ? {} : { csr: Buffer.from(signingRequest).toString('base64') }),
+  };
   return JSON.stringify(body);
 }
 

@@ -109,7 +109,15 @@ export class Bench {
   mountError: Error | undefined;
   identityError: Error | undefined;
   failWrites = false;
+  readonly #atWork = new Set<Promise<unknown>>();
   #arrived: () => void = () => {};
+
+  /** Has virtual time wait for something that takes real time: making a key. */
+  real<T>(work: Promise<T>): Promise<T> {
+    const tracked = work.finally(() => this.#atWork.delete(tracked));
+    this.#atWork.add(tracked);
+    return tracked;
+  }
 
   driver(overrides: Partial<DriverPorts> = {}): Driver {
     const driver = new Driver(
@@ -205,6 +213,10 @@ export class Bench {
     for (let turns = 0; !condition(); turns++) {
       if (turns > 10_000) throw new Error(`never came: ${this.states.slice(-20).join(' ')}`);
       await new Promise<void>((resolve) => setImmediate(resolve));
+      if (this.#atWork.size > 0) {
+        await Promise.allSettled(this.#atWork);
+        continue;
+      }
       if (condition()) return;
       const wait = this.clock.nextIn();
       if (wait !== undefined) this.clock.advance(wait);

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { Memory } from '@zerotouch/firmware-sim/boot/memory';
 import { encodeApp } from '@zerotouch/flash-image/app-image';
 import { type Layout, slottedLayout } from '@zerotouch/flash-image/layout';
@@ -5,6 +6,7 @@ import { NorFlash } from '@zerotouch/flash-image/nor';
 import { encryptedStorage, type NvsKeys } from '@zerotouch/flash-image/nvs/encryption';
 import { NvsStore } from '@zerotouch/flash-image/nvs/store';
 import { seededEntropy } from '@zerotouch/foundation/entropy';
+import { issue, makeAuthority } from '../../cloud-sim/certificates.js';
 import { identity } from './bench.js';
 import type { Powered, Story, World } from './power-cuts.js';
 
@@ -14,6 +16,10 @@ const SCOPE = identity.idScope;
 const owner = '0ne00FFFFFF';
 const before = { version: 1, values: { interval: 10, mode: 'eco', thresholds: [1, 2, 3] } };
 const after = { $version: 2, interval: 60, mode: 'full', thresholds: [4, 5, 6], name: 'a longer configuration than the one before' };
+
+const line = await makeAuthority('line');
+const [old, young] = await Promise.all([issue(line, identity.registrationId), issue(line, identity.registrationId)]);
+const der = (pem: string) => new X509Certificate(pem).raw.toString('base64');
 
 /** A flash as a device leaves it that has run on its hub. */
 function used(size: number, keys: NvsKeys | undefined, work: (memory: Memory) => void = () => {}): Buffer {
@@ -114,6 +120,18 @@ export function stories(keys?: NvsKeys): Story[] {
       before: used(0x6000, keys),
       world: world({ assigns: (scope) => (scope === SCOPE ? WEST : EAST), admits: new Set([WEST, EAST]) }),
       act: (device: Powered) => command(device, 'change-owner', { idScope: owner }),
+    },
+    {
+      name: 'certificate renewal',
+      before: used(0x6000, keys, (memory) =>
+        memory.keepAssignment(SCOPE, {
+          hub: WEST,
+          deviceId: identity.registrationId,
+          credential: { certificate: old.cert, privateKey: old.key },
+        }),
+      ),
+      world: world({ issues: { chain: [der(young.cert)], privateKey: young.key } }),
+      act: (device: Powered) => command(device, 'reprovision'),
     },
     { name: 'application update', before: slotted(keys), slots, world: world(), act: update },
   ].map((story) => ({ ...story, ...secret }));

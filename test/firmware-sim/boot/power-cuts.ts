@@ -22,6 +22,8 @@ export interface World {
   /** The hubs that let the device in. */
   readonly admits: ReadonlySet<string>;
   readonly desired: JsonObject & { $version: number };
+  /** The certificate that DPS issues, and the key that the device makes for it. */
+  readonly issues?: { readonly chain: readonly string[]; readonly privateKey: string };
 }
 
 /** Something that a device writes about, from a flash that is ready for it. */
@@ -50,7 +52,14 @@ function mounted(flash: Storage, { keys, slots }: Pick<Story, 'keys' | 'slots'>)
 export function known(flash: Storage, story: Pick<Story, 'keys' | 'slots'>): [scope: string, hub: string, config: string, app: string] {
   const { memory, slots } = mounted(flash, story);
   const scope = memory.owner()?.idScope ?? identity.idScope;
-  return [scope, memory.assignment(scope)?.hub ?? 'none', JSON.stringify(memory.config(scope) ?? null), slots?.running?.name ?? 'none'];
+  const { hub = 'none', credential } = memory.assignment(scope) ?? {};
+  // Certificate and key are told apart: one without the other would be none.
+  const secret = credential === undefined ? '' : ` with ${digest(credential.certificate)} and ${digest(credential.privateKey)}`;
+  return [scope, hub + secret, JSON.stringify(memory.config(scope) ?? null), slots?.running?.name ?? 'none'];
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('base64').slice(0, 8);
 }
 
 /** A device with power, in a world. */
@@ -78,7 +87,8 @@ export class Powered {
         dps: {
           register: async (request) => {
             this.registrations += 1;
-            return { outcome: 'assigned', hub: world.assigns(request.identity.idScope), deviceId: identity.registrationId };
+            const issued = world.issues === undefined ? {} : { issued: world.issues.chain };
+            return { outcome: 'assigned', hub: world.assigns(request.identity.idScope), deviceId: identity.registrationId, ...issued };
           },
         },
         hub: {
@@ -90,6 +100,9 @@ export class Powered {
           },
         },
         config: { apply: async () => undefined },
+        ...(world.issues === undefined
+          ? {}
+          : { credentials: { request: async () => ({ der: Buffer.of(), privateKey: world.issues?.privateKey ?? '' }) } }),
         clock: this.clock,
         entropy: seededEntropy('cuts'),
         policy: defaultRetryPolicy,
