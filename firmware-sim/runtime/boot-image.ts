@@ -25,6 +25,8 @@ export interface BootOptions {
   readonly timeServer?: string[];
   /** How the device's TPM is reached. */
   readonly tpm?: string;
+  /** Have DPS issue a certificate for the hub. */
+  readonly issueCertificate?: boolean;
   /** An HTTP proxy, or `env:NAME` for one whose URL holds a password. */
   readonly proxy?: string;
   /** The file of a local cloud. */
@@ -61,6 +63,7 @@ export function addBootOptions(command: Command, name: string): Command {
     .option('--cloud <file>', `the file of a local cloud (default: ${CLOUD_FILE}, for images of the local ID scope)`)
     .option('--endpoint <host>', "host of DPS, with :PORT if it is not the transport's own (default: the one that was burnt)")
     .option('--time-server <host...>', 'ask these (SNTP) when the machine was never told the time')
+    .option('--issue-certificate', 'have DPS issue a certificate for the hub, and renew it; its enrolment needs a credential policy')
     .option('--tpm <name>', "the device's TPM, for an image without a secret: /dev/tpmrm0, or swtpm:host=H,port=P")
     .option('--proxy <url>', 'an HTTP proxy to go through: http://host:port, or env:NAME for one with a password')
     .addHelpText(
@@ -121,13 +124,14 @@ export async function bootImage(path: string, options: BootOptions, output: Outp
  */
 export function deviceOptions(flash: string, options: BootOptions): DeviceOptions {
   requireClient(options);
-  const { client, transport, timeServer, tpm } = options;
+  const { client, transport, timeServer, tpm, issueCertificate } = options;
   return {
     flash,
     client,
     transport,
     ...(timeServer === undefined ? {} : { timeServers: timeServer }),
     ...(tpm === undefined ? {} : { tpm }),
+    ...(issueCertificate === true ? { certificate: 'issued' as const } : {}),
     endpoint: chooseEndpoint(options),
   };
 }
