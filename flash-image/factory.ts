@@ -16,15 +16,19 @@ export interface FactoryData {
   readonly serial: string;
   /** Key `sym_key`, a blob: the device's own (derived) key, never the group's. Absent where there is a certificate. Secret. */
   readonly symmetricKey?: Uint8Array;
+  /** Key `sym_key2`, a blob: the other key of its enrolment, for the day the first one is rolled. Secret. */
+  readonly secondaryKey?: Uint8Array;
 }
 
-/** The namespace of factory data, and the one key in it that is secret. */
+/** The namespace of factory data, and the keys in it that are secret. */
 export const FACTORY_NAMESPACE = 'dps';
-export const SYMMETRIC_KEY = 'sym_key';
+const SYMMETRIC_KEY = 'sym_key';
+const SECONDARY_KEY = 'sym_key2';
+export const secretKeys: readonly string[] = [SYMMETRIC_KEY, SECONDARY_KEY];
 
 /** The NVS partition of `size` bytes that carries the data, encrypted where there are keys. */
 export function encodeFactory(
-  { idScope, endpoint, registrationId, serial, symmetricKey }: FactoryData,
+  { idScope, endpoint, registrationId, serial, symmetricKey, secondaryKey }: FactoryData,
   size: number,
   keys?: NvsKeys,
 ): Buffer {
@@ -36,6 +40,7 @@ export function encodeFactory(
     entry('serial', { type: 'string', value: serial }),
   ];
   if (symmetricKey !== undefined) entries.push(entry(SYMMETRIC_KEY, { type: 'blob', value: symmetricKey }));
+  if (secondaryKey !== undefined) entries.push(entry(SECONDARY_KEY, { type: 'blob', value: secondaryKey }));
   const partition = generateNvs(entries, size);
   return keys === undefined ? partition : encryptNvs(partition, keys);
 }
@@ -49,14 +54,19 @@ export function decodeFactory(bytes: Uint8Array, place: Place, keys?: NvsKeys): 
     if (found?.type === 'string') return found.value;
     throw fieldFault(key, found, 'string', place);
   };
-  const key = values.get(SYMMETRIC_KEY);
-  if (key !== undefined && key.type !== 'blob') throw fieldFault(SYMMETRIC_KEY, key, 'blob', place);
+  const secret = (key: string): Uint8Array | undefined => {
+    const found = values.get(key);
+    if (found === undefined || found.type === 'blob') return found?.value;
+    throw fieldFault(key, found, 'blob', place);
+  };
+  const [key, second] = [secret(SYMMETRIC_KEY), secret(SECONDARY_KEY)];
   return {
     idScope: text('id_scope'),
     endpoint: text('endpoint'),
     registrationId: text('reg_id'),
     serial: text('serial'),
-    ...(key === undefined ? {} : { symmetricKey: key.value }),
+    ...(key === undefined ? {} : { symmetricKey: key }),
+    ...(second === undefined ? {} : { secondaryKey: second }),
   };
 }
 

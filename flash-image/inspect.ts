@@ -1,4 +1,4 @@
-import { FACTORY_NAMESPACE, SYMMETRIC_KEY } from './factory.js';
+import { FACTORY_NAMESPACE, secretKeys } from './factory.js';
 import { placeOf, readLayout, readNvsKeys, readPartition } from './image.js';
 import { isNvs, isNvsKeys, isSecureCert, type Layout, type Partition } from './layout.js';
 import type { NvsKeys } from './nvs/encryption.js';
@@ -81,7 +81,7 @@ function nvsField({ namespace, key, value, offset }: PlacedEntry): InspectedFiel
     name: `${namespace}/${key}`,
     offset,
     type: value.type,
-    secret: namespace === FACTORY_NAMESPACE && key === SYMMETRIC_KEY,
+    secret: namespace === FACTORY_NAMESPACE && secretKeys.includes(key),
   };
   switch (value.type) {
     case 'blob':

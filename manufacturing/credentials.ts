@@ -33,6 +33,8 @@ export interface DerivedKey {
   kind: 'derived-key';
   /** 32 bytes. Secret. */
   key: Buffer;
+  /** The one derived from the group's other key, where the devices of the group carry both. Secret. */
+  second?: Buffer;
 }
 
 /** The keys of a device's own enrolment; it signs with the primary. */
@@ -85,10 +87,18 @@ export function drawKeys(entropy: Entropy): EnrolmentKeys {
  * Gives a device its identity. All entropy is drawn before the first wait, so that devices made side by side get the same whatever their pace
  * (private keys excepted: they come from OpenSSL).
  */
-export async function makeCredentials({ registrationId }: PlannedDevice, source: CredentialSource, entropy: Entropy): Promise<Credentials> {
+export async function makeCredentials(
+  { registrationId, group }: PlannedDevice,
+  source: CredentialSource,
+  entropy: Entropy,
+): Promise<Credentials> {
   switch (source.kind) {
     case 'group-keys':
-      return { kind: 'derived-key', key: deriveDeviceKey(source.keys.primary, registrationId) };
+      return {
+        kind: 'derived-key',
+        key: deriveDeviceKey(source.keys.primary, registrationId),
+        ...(group.secondKey === true ? { second: deriveDeviceKey(source.keys.secondary, registrationId) } : {}),
+      };
     case 'own-keys':
       return { kind: 'own-keys', keys: drawKeys(entropy) };
     case 'endorsement-keys': {

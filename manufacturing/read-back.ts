@@ -61,10 +61,12 @@ function compareFactory(seen: FactoryData, expected: FactoryData): void {
       expected: JSON.stringify(expected[field]),
     });
   }
-  const [left, right] = [seen.symmetricKey, expected.symmetricKey];
-  if (left === undefined && right === undefined) return;
-  if (left === undefined || right === undefined || !Buffer.from(left).equals(right)) {
-    throw mismatch('partition fctry', 'the symmetric key differs');
+  for (const field of ['symmetricKey', 'secondaryKey'] as const) {
+    const [left, right] = [seen[field], expected[field]];
+    if (left === undefined && right === undefined) continue;
+    if (left === undefined || right === undefined || !Buffer.from(left).equals(right)) {
+      throw mismatch('partition fctry', `the ${field === 'symmetricKey' ? 'symmetric' : 'secondary'} key differs`);
+    }
   }
 }
 

@@ -114,6 +114,12 @@ export const groupSpec = z
       .enum(authorityLevels)
       .optional()
       .describe('The CA that the enrolment group is for: line unless given, else the one nearest to it. Only with attestation x509.'),
+    secondKey: z
+      .boolean()
+      .optional()
+      .describe(
+        'true: each device carries both keys of its enrolment (of a group: a key derived from each), so that the group can be rolled key by key. Only with attestation symmetric-key.',
+      ),
     mac: macSpec.optional(),
     endorsementKeys: z
       .string()
@@ -139,6 +145,8 @@ export const groupSpec = z
     if (value.attestation !== 'x509' && value.key !== undefined) problem('key', 'key only beside attestation: x509');
     if (value.attestation !== 'x509' && value.certificateRequests !== undefined)
       problem('certificateRequests', 'certificateRequests only beside attestation: x509');
+    if (value.attestation !== 'symmetric-key' && value.secondKey !== undefined)
+      problem('secondKey', 'secondKey only beside attestation: symmetric-key');
     if (value.key !== undefined && value.certificateRequests !== undefined)
       problem('key', 'no key beside certificateRequests: the requests bring their own');
     if (value.enrolmentCertificate !== undefined && (value.attestation !== 'x509' || value.enrolment !== 'group'))

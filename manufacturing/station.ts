@@ -175,16 +175,28 @@ function publicSide({ group }: PlannedDevice, credentials: Credentials): Omit<Id
   return { ...leaf, ...(group.enrolment === 'individual' ? { certificate: leafPem } : {}) };
 }
 
-function factoryOf({ idScope, endpoint }: Station, { registrationId, serial }: PlannedDevice, credentials: Credentials): FactoryData {
+function factoryOf(
+  { idScope, endpoint }: Station,
+  { registrationId, serial, group }: PlannedDevice,
+  credentials: Credentials,
+): FactoryData {
   const factory = { idScope, endpoint, registrationId, serial };
   switch (credentials.kind) {
     case 'x509':
     case 'tpm':
       return factory;
     case 'derived-key':
-      return { ...factory, symmetricKey: credentials.key };
+      return {
+        ...factory,
+        symmetricKey: credentials.key,
+        ...(credentials.second === undefined ? {} : { secondaryKey: credentials.second }),
+      };
     case 'own-keys':
-      return { ...factory, symmetricKey: credentials.keys.primary };
+      return {
+        ...factory,
+        symmetricKey: credentials.keys.primary,
+        ...(group.secondKey === true ? { secondaryKey: credentials.keys.secondary } : {}),
+      };
   }
 }
 

@@ -4,10 +4,11 @@ import { credentialAttestation, credentialOf, lifetimeOf } from './credential.js
 import type { DriverPorts, DriverWatcher } from './driver-ports.js';
 import { Findings, present } from './findings.js';
 import type { AppliedConfig, Assignment, CoolDown, Owner } from './kept.js';
+import { registerWithEitherKey, withKey } from './key-roll.js';
 import type { Memory } from './memory.js';
 import { methodNames, type Order, readOrder } from './obey.js';
 import { Operations } from './operations.js';
-import type { Endpoint, HubSession, MethodCall, MountedFlash } from './ports.js';
+import type { Endpoint, HubSession, MethodCall, MountedFlash, SigningRequest } from './ports.js';
 import { retrySchedule } from './retry.js';
 import { SlotActs } from './slot-acts.js';
 import type { Machine, MachineEffect, MachineEvent, WaitingTable } from './supervisor.js';
@@ -35,6 +36,8 @@ export class Acts {
   #assignment: Assignment | undefined;
   #session: HubSession | undefined;
   #clockSet = false;
+  /** DPS took the secondary key last. */
+  #secondKey = false;
   /** The next registration is for a new certificate alone: until it succeeds, the assignment known is good. */
   #renewing = false;
   /** The assignment as it is in flash. */
@@ -174,6 +177,7 @@ export class Acts {
     const { idScope } = this.#known();
     this.#assignment = undefined;
     this.#findings.guarded('counting the boot', () => memory.countBoot());
+    this.#secondKey = memory.usesSecondKey();
     this.#findings.guarded('reading the configuration', () => this.#config.recall(memory.config(idScope)));
     this.#findings.guarded('reading how earlier boots ended', () => this.#heed(memory));
     this.#findings.guarded('reading the assignment', () => {
@@ -197,15 +201,21 @@ export class Acts {
     const known = this.#renewing ? this.#assignment : undefined;
     this.#renewing = false;
     this.#operations.run('assignment', this.#ports.timeouts.registerMs, async (signal, current) => {
-      const signing = await this.#ports.credentials?.request(identity.registrationId);
-      const outcome = await this.#ports.dps.register(
-        { identity, endpoint, ...(signing === undefined ? {} : { signingRequest: signing.der }) },
-        (sign) => {
-          if (current()) this.#post({ table: 'assignment', event: sign });
-        },
-        signal,
+      const signing = await this.#signingRequest(identity.registrationId);
+      const { outcome, second } = await registerWithEitherKey(identity.attestation, this.#secondKey, (attestation) =>
+        this.#ports.dps.register(
+          { identity: { ...identity, attestation }, endpoint, ...(signing === undefined ? {} : { signingRequest: signing.der }) },
+          (sign) => {
+            if (current()) this.#post({ table: 'assignment', event: sign });
+          },
+          signal,
+        ),
       );
       return () => {
+        if (second !== this.#secondKey) {
+          this.#secondKey = second;
+          this.#findings.guarded('remembering which key was taken', () => this.#mounted().memory.keepKey(second));
+        }
         if (
           outcome.outcome !== 'assigned' &&
           known?.credential !== undefined &&
@@ -231,6 +241,16 @@ export class Acts {
     });
   }
 
+  /** A device that can make no key goes to its hub with what was burnt. */
+  async #signingRequest(registrationId: string): Promise<SigningRequest | undefined> {
+    try {
+      return await this.#ports.credentials?.request(registrationId);
+    } catch (error) {
+      this.#findings.fault('making a key', error);
+      return undefined;
+    }
+  }
+
   #commitAssignment(): void {
     const assignment = this.#assigned();
     if (assignment === this.#remembered) {
@@ -250,7 +270,7 @@ export class Acts {
     const assignment = this.#assigned();
     const { credential } = assignment;
     // What DPS issued is for the hub alone; what was burnt is none of the hub then.
-    const attestation = credential === undefined ? identity.attestation : credentialAttestation(credential);
+    const attestation = credential === undefined ? withKey(identity.attestation, this.#secondKey) : credentialAttestation(credential);
     const request = { identity: { ...identity, attestation }, endpoint: this.#destination(), assignment };
     this.#operations.run('session', this.#ports.timeouts.connectMs, async (signal, current) => {
       const outcome = await this.#ports.hub.connect(request, signal);

@@ -79,6 +79,19 @@ export class Memory {
     this.#nvs.set(NAMESPACE, 'good', { type: 'u32', value: this.#number('boots') });
   }
 
+  /** Whether DPS took the secondary key last. */
+  usesSecondKey(): boolean {
+    return this.#nvs.get(NAMESPACE, 'key')?.value === 2;
+  }
+
+  /**
+   * Remembers which key DPS took. Writes nothing when that is known.
+   * @throws Fault when the flash refuses the write
+   */
+  keepKey(second: boolean): void {
+    if (second !== this.usesSecondKey()) this.#nvs.set(NAMESPACE, 'key', { type: 'u8', value: second ? 2 : 1 });
+  }
+
   coolDown(): CoolDown | undefined {
     const item = this.#nvs.get(NAMESPACE, 'cool-down');
     if (item?.type !== 'u64') return undefined;

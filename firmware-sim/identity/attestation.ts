@@ -3,7 +3,7 @@ export type Attestation =
   /** PEM: the leaf, then its intermediates; and the leaf's private key. */
   | { readonly kind: 'x509'; readonly certificate: string; readonly privateKey: string }
   /** The device's own key, bytes: an individual one, or derived from its group's. */
-  | { readonly kind: 'symmetric-key'; readonly key: Uint8Array }
+  | { readonly kind: 'symmetric-key'; readonly key: Uint8Array /** The other key of its enrolment. */; readonly secondary?: Uint8Array }
   /** The device's TPM: nothing secret was burnt. */
   | { readonly kind: 'tpm'; readonly tpm: IdentityTpm };
 

@@ -27,7 +27,7 @@ export function readIdentity({ factory, secureCert }: Pick<FlashImage, 'factory'
 }
 
 function attestationOf({ factory, secureCert }: Pick<FlashImage, 'factory' | 'secureCert'>, tpm: IdentityTpm | undefined): Attestation {
-  const { registrationId, symmetricKey } = factory;
+  const { registrationId, symmetricKey, secondaryKey } = factory;
   if (secureCert !== undefined && symmetricKey !== undefined) {
     throw new IdentityFault('IDENTITY_AMBIGUOUS', `"${registrationId}" holds both a device certificate and a symmetric key`, {
       where: 'partitions esp_secure_cert and fctry (sym_key)',
@@ -36,7 +36,7 @@ function attestationOf({ factory, secureCert }: Pick<FlashImage, 'factory' | 'se
     });
   }
   if (secureCert !== undefined) return x509Attestation(secureCert, registrationId);
-  if (symmetricKey !== undefined) return symmetricKeyAttestation(symmetricKey);
+  if (symmetricKey !== undefined) return symmetricKeyAttestation(symmetricKey, secondaryKey);
   if (tpm !== undefined) return { kind: 'tpm', tpm };
   throw new IdentityFault('IDENTITY_MISSING', `"${registrationId}" holds neither a device certificate nor a symmetric key`, {
     where: 'partitions esp_secure_cert and fctry',

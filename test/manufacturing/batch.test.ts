@@ -380,3 +380,29 @@ t.test('whichever step of the disk fails, no name stands for half a file', async
     }
   }
 });
+
+t.test('a device with both keys of its enrolment', async (t) => {
+  const out = join(t.testdir(), 'batch');
+  const group = (id: string, start: number, more: string) =>
+    `  - { attestation: symmetric-key, secondKey: true, registrationId: '${id}-{serial}', serial: { start: ${start}, count: 1 }, ${more} }\n`;
+  const spec = `version: 1\nbatch: both\ngroups:\n${group('g', 1, 'enrolmentGroup: keys')}${group('i', 2, 'enrolment: individual')}`;
+  await burn(spec, out);
+  const { enrollmentGroups, enrollments } = enrolmentsIn(out);
+  const keysOf = (attestation: (typeof enrollments)[number]['attestation'] | undefined): string[] =>
+    attestation?.type === 'symmetricKey' ? [attestation.symmetricKey.primaryKey ?? '', attestation.symmetricKey.secondaryKey ?? ''] : [];
+  const burnt = (id: string): string[] => {
+    const { symmetricKey = [], secondaryKey = [] } = imageOf(out, id).factory;
+    return [symmetricKey, secondaryKey].map((key) => Buffer.from(key).toString('base64'));
+  };
+  t.strictSame(
+    burnt('g-000001'),
+    keysOf(enrollmentGroups[0]?.attestation).map((key) =>
+      createHmac('sha256', Buffer.from(key, 'base64')).update('g-000001').digest('base64'),
+    ),
+  );
+  t.strictSame(burnt('i-000002'), keysOf(enrollments[0]?.attestation));
+  t.throws(() => parseSpec(spec.replaceAll('symmetric-key', 'x509'), 'spec.yaml'), {
+    code: 'SPEC_INVALID',
+    message: /secondKey only beside/,
+  });
+});
