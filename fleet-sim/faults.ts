@@ -25,6 +25,8 @@ export type FleetFaultCode =
   | 'WORKER_VERSION'
   /** A worker sees other images than who submitted the fleet. */
   | 'IMAGES_DIFFER'
+  /** The live view's or the metrics' port cannot be listened on. */
+  | 'PORT_IN_USE'
   /** A report cannot be read, or is none. */
   | 'REPORT_UNUSABLE';
 

@@ -90,12 +90,14 @@ export class FleetDevice {
       running: () => this.#running(driver),
     });
     this.#driver = driver;
+    recorder.power(1);
     driver.powerOn();
   }
 
   /** Takes its power away; resolves when its sockets are gone. */
   async off(): Promise<void> {
     const driver = this.#driver;
+    if (driver !== undefined) this.#ground.recorder.power(-1);
     this.#driver = undefined;
     this.#offline();
     await driver?.powerOff();

@@ -22,6 +22,8 @@ export interface Tally {
   devices: number;
   /** Devices that have been running. */
   booted: number;
+  /** Devices that have power now. */
+  on: number;
   /** Devices that are online now. */
   online: number;
   /** Devices that only a new burn helps. */
@@ -70,6 +72,7 @@ export function emptyTally(devices = 0): Tally {
   return {
     devices,
     booted: 0,
+    on: 0,
     online: 0,
     halted: 0,
     retries: 0,
@@ -88,7 +91,7 @@ export function emptyTally(devices = 0): Tally {
 export function mergeTallies(tallies: Iterable<Tally>): Tally {
   const merged = emptyTally();
   for (const tally of tallies) {
-    for (const key of ['devices', 'booted', 'online', 'halted', 'retries', 'throttled', 'telemetry', 'cpuMs', 'memoryKb'] as const)
+    for (const key of ['devices', 'booted', 'on', 'online', 'halted', 'retries', 'throttled', 'telemetry', 'cpuMs', 'memoryKb'] as const)
       merged[key] += tally[key];
     for (const [hub, count] of Object.entries(tally.hubs)) merged.hubs[hub] = (merged.hubs[hub] ?? 0) + count;
     for (const [kind, encoded] of Object.entries(tally.bootMs)) {

@@ -27,6 +27,10 @@ export class Recorder {
     this.#second.boots += 1;
   }
 
+  power(change: 1 | -1): void {
+    this.#tally.on += change;
+  }
+
   online(change: 1 | -1): void {
     this.#tally.online += change;
     this.#second.online += change;

@@ -6,5 +6,13 @@ export default defineConfig({
   plugins: [land()],
   esbuild: { jsx: 'automatic', jsxImportSource: 'preact' },
   // Nothing inline: the policy that the page is served with forbids it.
-  build: { outDir: 'build/page', target: 'es2022', assetsInlineLimit: 0, modulePreload: { polyfill: false }, reportCompressedSize: false },
+  // Two pages: the local cloud's, and the one of a fleet that runs.
+  build: {
+    rollupOptions: { input: ['index.html', 'fleet.html'].map((name) => `${import.meta.dirname}/${name}`) },
+    outDir: 'build/page',
+    target: 'es2022',
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+  },
 });

@@ -19,7 +19,7 @@ const allowed = {
   manufacturing: middle,
   'firmware-sim': middle,
   'fleet-sim': [...middle, 'cloud-sim', 'manufacturing', 'firmware-sim'],
-  'web-view': [...wire, 'cloud-sim'],
+  'web-view': [...wire, 'cloud-sim', 'fleet-sim'],
   scripts: [...middle, 'cloud-sim', 'manufacturing', 'firmware-sim', 'fleet-sim', 'web-view'],
 };
 

@@ -13,6 +13,7 @@ import { Option } from 'commander';
 import { azCommands, azFolder } from '../az-commands.js';
 import { tellEvents } from '../cloud-events.js';
 import type { AddVerb, Job } from '../job.js';
+import type { MetricsServer } from '../metrics-server.js';
 import { parsePort, parseProcesses } from '../options.js';
 import { type CloudState, claimFolder, removeIfEmpty, runningCloud, writePrivately, writeState } from '../state-file.js';
 import { webPageFolder } from '../web-page.js';
@@ -27,6 +28,7 @@ interface CloudVerbOptions {
   workers?: number;
   printHosts?: boolean;
   web?: number;
+  metrics?: number;
   printAz?: boolean;
 }
 
@@ -69,6 +71,7 @@ export const addCloud: AddVerb = (program, run) => {
         .argParser(parsePort)
         .preset('0'),
     )
+    .addOption(new Option('--metrics <port>', 'serve metrics for Prometheus at this port (0: a free one)').argParser(parsePort))
     .option('--print-hosts', 'print the lines that /etc/hosts needs for clients that insist on the real names, and end')
     .option(
       '--print-az',
@@ -97,7 +100,7 @@ Exits 130 on Ctrl-C, 0 when it is ended by SIGTERM.`,
 };
 
 async function runCloud(
-  { config, enrollments, printHosts: _, printAz: tellAz, web, ...given }: CloudVerbOptions,
+  { config, enrollments, printHosts: _, printAz: tellAz, web, metrics, ...given }: CloudVerbOptions,
   job: Job,
 ): Promise<undefined> {
   const options = config === undefined ? {} : await (await import('../cloud-config.js')).readCloudConfig(config);
@@ -118,11 +121,13 @@ async function runCloud(
 
   await using view = web === undefined ? undefined : await openWeb(cloud, web);
   const state = { ...stateOf(cloud, caFile), ...(view === undefined ? {} : { web: { url: view.url } }) };
+  await using measured = metrics === undefined ? undefined : await openMetrics(cloud, metrics);
   // First, so that whoever waits for the state file finds what it names.
   writePrivately(caFile, cloud.ca);
   writeState(state);
 
   job.output.event({ ...state }, readyWords(state));
+  if (measured !== undefined) job.output.event({ event: 'metrics', url: measured.url }, `Metrics: ${measured.url}`);
   if (tellAz === true) {
     const commands = azCommands(state);
     job.output.event({ event: 'az', commands }, commands.join('\n'));
@@ -148,6 +153,11 @@ async function runCloud(
 async function openWeb(cloud: Cloud, port: number): Promise<WebView> {
   const { openWebView } = await import('@zerotouch/cloud-sim/web/web');
   return openWebView({ cloud, port, page: webPageFolder() });
+}
+
+async function openMetrics(cloud: Cloud, port: number): Promise<MetricsServer> {
+  const [{ cloudMetrics }, { serveMetrics }] = await Promise.all([import('../cloud-metrics.js'), import('../metrics-server.js')]);
+  return serveMetrics(cloudMetrics(cloud), port);
 }
 
 /** Tells the commands for `az` and ends, where a cloud runs in this folder. @returns whether one does */

@@ -7,8 +7,10 @@ import { EXIT, type ExitCode } from '@zerotouch/foundation/command/failure';
 import { Fault } from '@zerotouch/foundation/fault';
 import { InvalidArgumentError, Option } from 'commander';
 import { bunPath } from '../bun-path.js';
+import { openFleetViews } from '../fleet-views.js';
 import { fleetWords } from '../fleet-words.js';
 import type { AddVerb, Job } from '../job.js';
+import { parsePort } from '../options.js';
 import { ownVersion } from '../own-version.js';
 import { readSecret } from '../secret.js';
 
@@ -21,6 +23,8 @@ interface FleetFlags {
   report?: string;
   queue?: string;
   shards?: number;
+  live?: number | 'terminal';
+  metrics?: number;
 }
 
 /** `zerotouch fleet SPEC`: powers a fleet on over real sockets. */
@@ -36,6 +40,12 @@ export const addFleet: AddVerb = (program, run) => {
     .option('--endpoint <host>', 'host of a real DPS, port 8883; needs --confirm')
     .option('--confirm <host>', 'names the endpoint again: a fleet costs money there')
     .option('--workers <n>', 'processes (default: one a core, more where descriptors ask for it)', parseWorkers)
+    .addOption(
+      new Option('--live <port>', 'look on while it runs, and steer it: a page at this port (0: a free one), or `terminal`').argParser(
+        parseLive,
+      ),
+    )
+    .addOption(new Option('--metrics <port>', 'serve metrics for Prometheus at this port (0: a free one)').argParser(parsePort))
     .option('--report <file>', 'write what happened as one HTML page, and its JSON twin beside it')
     .addOption(
       new Option(
@@ -99,12 +109,15 @@ async function fleet(path: string, flags: FleetFlags, job: Job): Promise<ExitCod
   const { parseFleetSpec } = await import('@zerotouch/fleet-sim/fleet');
   const spec = parseFleetSpec(text, path);
   const endpoint = chooseEndpoint(spec, flags);
+  await using views = await openFleetViews(spec, flags, job);
   const progress = job.progress('running');
   const watch = {
     endpoint,
     signal: job.signal,
-    onTally: ({ booted, devices }: Tally) => {
-      if (devices > 0) progress.update(booted, devices);
+    onControls: views.watch.steerBy,
+    onTally: (tally: Tally) => {
+      views.watch.take(tally);
+      if (tally.devices > 0 && flags.live !== 'terminal') progress.update(tally.booted, tally.devices);
     },
   };
   const result = await (flags.queue === undefined
@@ -168,6 +181,10 @@ function parseWorkers(text: string): number {
   const workers = Number(text);
   if (!/^\d{1,3}$/.test(text) || workers < 1 || workers > 256) throw new InvalidArgumentError('expected how many processes, 1 to 256.');
   return workers;
+}
+
+function parseLive(text: string): number | 'terminal' {
+  return text === 'terminal' ? text : parsePort(text);
 }
 
 function parseShards(text: string): number {

@@ -14,9 +14,12 @@ export class CallError extends Error {
 /** Calls the API of the web view. */
 export class Client {
   readonly #token: string;
+  readonly #who: string;
 
-  constructor(token: string) {
+  /** @param who answers, in words: at the beginning of a sentence */
+  constructor(token: string, who = 'The local cloud') {
     this.#token = token;
+    this.#who = who;
   }
 
   /** @throws CallError */
@@ -49,10 +52,10 @@ export class Client {
     const headers = { ...init.headers, authorization: `Bearer ${this.#token}` };
     const response = await fetch(`/api/${path}`, { ...init, headers, cache: 'no-store' }).catch((error: unknown) => {
       if (init.signal?.aborted) throw error;
-      throw new CallError({ code: 'NO_ANSWER', message: 'The local cloud does not answer. Has it ended?' });
+      throw new CallError({ code: 'NO_ANSWER', message: `${this.#who} does not answer. Has it ended?` });
     });
     if (response.ok) return response;
     const problem = (await response.json().catch(() => undefined)) as Problem | undefined;
-    throw new CallError(problem ?? { code: String(response.status), message: `The local cloud answered ${response.status}.` });
+    throw new CallError(problem ?? { code: String(response.status), message: `${this.#who} answered ${response.status}.` });
   }
 }

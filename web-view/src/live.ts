@@ -1,10 +1,10 @@
 import type { EventCounts, HubCount, Line, Second, Tick } from '@zerotouch/cloud-sim/web/shapes';
-import { EventSourceParserStream } from 'eventsource-parser/stream';
-import { CallError, type Client } from './client.js';
+import type { Client } from './client.js';
+import { followTicks, type StreamState } from './stream.js';
 
 /** What is known of the running cloud right now. */
 export interface Live {
-  state: 'connecting' | 'live' | 'lost' | 'refused';
+  state: StreamState;
   now: number;
   counts: EventCounts | undefined;
   hubs: HubCount[];
@@ -17,7 +17,6 @@ export interface Live {
 }
 
 const KEPT = { seconds: 180, lines: 300 };
-const RETRY_MS = 1500;
 
 const nothing: Live = {
   state: 'connecting',
@@ -37,24 +36,8 @@ export async function follow(client: Client, tell: (live: Live) => void, signal:
     live = { ...live, ...change };
     if (!signal.aborted) tell(live);
   };
-  while (!signal.aborted) {
-    try {
-      const stream = await client.open('events', signal);
-      let isFirst = true;
-      const messages = stream
-        .pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)
-        .pipeThrough(new EventSourceParserStream());
-      for await (const { data } of messages) {
-        const tick = JSON.parse(data) as Tick;
-        set(isFirst ? { ...begin(tick), version: live.version + 1 } : merge(live, tick));
-        isFirst = false;
-      }
-    } catch (error) {
-      if (error instanceof CallError && error.code === 'TOKEN_MISSING') return set({ state: 'refused' });
-    }
-    set({ state: 'lost' });
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-  }
+  const tick = (told: Tick, isFirst: boolean): void => set(isFirst ? { ...begin(told), version: live.version + 1 } : merge(live, told));
+  await followTicks<Tick>(client, { tick, state: (state) => set({ state }) }, signal);
 }
 
 function begin(tick: Tick): Omit<Live, 'version'> {
