@@ -1,12 +1,11 @@
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import type { Endpoint } from '@zerotouch/firmware-sim/boot/ports';
-import { CLOUD_FILE, readCloudFile } from '@zerotouch/firmware-sim/runtime/cloud-file';
+import { CLOUD_FILE } from '@zerotouch/firmware-sim/runtime/cloud-file';
 import type { FleetOptions, FleetResult, FleetSpec, Tally } from '@zerotouch/fleet-sim/fleet';
 import { EXIT, type ExitCode } from '@zerotouch/foundation/command/failure';
 import { Fault } from '@zerotouch/foundation/fault';
 import { InvalidArgumentError, Option } from 'commander';
 import { bunPath } from '../bun-path.js';
+import { chooseEndpoint, type EndpointFlags } from '../fleet-endpoint.js';
 import { openFleetViews } from '../fleet-views.js';
 import { fleetWords } from '../fleet-words.js';
 import type { AddVerb, Job } from '../job.js';
@@ -14,10 +13,7 @@ import { parsePort } from '../options.js';
 import { ownVersion } from '../own-version.js';
 import { readSecret } from '../secret.js';
 
-interface FleetFlags {
-  cloud?: string;
-  endpoint?: string;
-  confirm?: string;
+interface FleetFlags extends EndpointFlags {
   workers?: number;
   runtime: 'node' | 'bun';
   report?: string;
@@ -37,8 +33,9 @@ export const addFleet: AddVerb = (program, run) => {
     )
     .argument('<spec>', 'the fleet, YAML or JSON; zerotouch schema fleet prints its schema')
     .option('--cloud <file>', `the file of a local cloud (default: ${CLOUD_FILE})`)
-    .option('--endpoint <host>', 'host of a real DPS, port 8883; needs --confirm')
+    .option('--endpoint <host>', 'host of a real DPS, port 8883; asks before it begins, or needs --confirm')
     .option('--confirm <host>', 'names the endpoint again: a fleet costs money there')
+    .option('--max-rate <n>', 'with --endpoint, the most devices a second that it takes', parseRate, 16)
     .option('--workers <n>', 'processes (default: one a core, more where descriptors ask for it)', parseWorkers)
     .addOption(
       new Option('--live <port>', 'look on while it runs, and steer it: a page at this port (0: a free one), or `terminal`').argParser(
@@ -108,7 +105,7 @@ async function fleet(path: string, flags: FleetFlags, job: Job): Promise<ExitCod
   });
   const { parseFleetSpec } = await import('@zerotouch/fleet-sim/fleet');
   const spec = parseFleetSpec(text, path);
-  const endpoint = chooseEndpoint(spec, flags);
+  const endpoint = await chooseEndpoint(spec, flags, job);
   await using views = await openFleetViews(spec, flags, job);
   const progress = job.progress('running');
   const watch = {
@@ -152,31 +149,6 @@ async function overQueue(spec: FleetSpec, queue: string, { shards }: FleetFlags,
   return runQueuedFleet(spec, { ...watch, url, version: ownVersion(), onNote, ...(shards === undefined ? {} : { shards }) });
 }
 
-function chooseEndpoint(spec: FleetSpec, { cloud, endpoint, confirm }: FleetFlags): Endpoint {
-  if (endpoint === undefined) {
-    if (cloud !== undefined || existsSync(CLOUD_FILE)) return readCloudFile(cloud ?? CLOUD_FILE);
-    throw new Fault('NO_LOCAL_CLOUD', 'no local cloud runs in this folder', {
-      where: CLOUD_FILE,
-      remedy: 'start `zerotouch cloud --enrollments BATCH` here, or name its file with --cloud',
-    });
-  }
-  if (spec.powerOn.profile === 'staggered' || spec.powerOn.profile === 'poisson') {
-    if (confirm === endpoint) return { dpsHost: endpoint, dpsPort: 8883 };
-    throw new Fault('NOT_CONFIRMED', 'these devices would register with a service that is not of this machine', {
-      where: endpoint,
-      seen: `${spec.devices ?? 'all'} devices, ${spec.powerOn.perSecond} a second, each one registration operation and at least 3 hub messages a boot`,
-      expected: `--confirm ${endpoint}`,
-      remedy: 'look up what your tier charges for that, then say it again with --confirm',
-    });
-  }
-  throw new Fault('NOT_CONFIRMED', 'a real endpoint takes only a fleet with a rate', {
-    where: endpoint,
-    seen: `profile ${spec.powerOn.profile}`,
-    expected: 'powerOn with profile staggered or poisson and perSecond',
-    remedy: 'DPS takes 1000 registrations a minute: stay below perSecond: 16',
-  });
-}
-
 function parseWorkers(text: string): number {
   const workers = Number(text);
   if (!/^\d{1,3}$/.test(text) || workers < 1 || workers > 256) throw new InvalidArgumentError('expected how many processes, 1 to 256.');
@@ -185,6 +157,12 @@ function parseWorkers(text: string): number {
 
 function parseLive(text: string): number | 'terminal' {
   return text === 'terminal' ? text : parsePort(text);
+}
+
+function parseRate(text: string): number {
+  const rate = Number(text);
+  if (!/^\d{1,5}(\.\d+)?$/.test(text) || rate <= 0) throw new InvalidArgumentError('expected devices a second, more than 0.');
+  return rate;
 }
 
 function parseShards(text: string): number {

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { run } from './support/command.js';
@@ -23,6 +23,8 @@ t.test('a fleet that cannot be powered on says why in one line, and how it ended
 });
 
 t.test('a real endpoint is only met when it is named twice', async (t) => {
+  mkdirSync(join(folder, 'batch'), { recursive: true });
+  writeFileSync(join(folder, 'batch', 'a.bin'), '');
   writeFileSync(join(folder, 'slow.yaml'), 'version: 1\nimages: batch\npowerOn: { profile: staggered, perSecond: 5 }\n');
   const host = 'global.azure-devices-provisioning.net';
   const ended = await run(folder, 'fleet', 'slow.yaml', '--endpoint', host);
