@@ -54,7 +54,8 @@ async function handle(message: ToShard): Promise<void> {
       await shard?.cutPower(message.which, message.forMs);
       break;
     case 'end': {
-      const tally = shard?.tally() ?? emptyTally();
+      // Copied: switching off is counted, too.
+      const tally = structuredClone(shard?.tally() ?? emptyTally());
       await shard?.end();
       tell({ kind: 'ended', tally });
     }
