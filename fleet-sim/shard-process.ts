@@ -11,6 +11,7 @@ const TELL_MS = 500;
 
 let shard: Shard | undefined;
 let locks: Disposable | undefined;
+let telling: NodeJS.Timeout | undefined;
 
 const tell = (message: FromShard): void => {
   process.send?.(message);
@@ -37,11 +38,11 @@ async function handle(message: ToShard): Promise<void> {
       if (order.writeBack) locks = lockImages(order.devices.map(({ image }) => image));
       const running = new Shard(order);
       shard = running;
-      const timer = setInterval(() => tell({ kind: 'tally', tally: running.tally() }), TELL_MS);
+      telling = setInterval(() => tell({ kind: 'tally', tally: running.tally() }), TELL_MS);
       await Promise.all([running.run(), running.settled]);
-      clearInterval(timer);
+      clearInterval(telling);
       tell({ kind: 'settled', tally: running.tally() });
-      setInterval(() => tell({ kind: 'tally', tally: running.tally() }), TELL_MS).unref();
+      telling = setInterval(() => tell({ kind: 'tally', tally: running.tally() }), TELL_MS).unref();
       break;
     }
     case 'pause':
@@ -54,6 +55,7 @@ async function handle(message: ToShard): Promise<void> {
       await shard?.cutPower(message.which, message.forMs);
       break;
     case 'end': {
+      clearInterval(telling);
       // Copied: switching off is counted, too.
       const tally = structuredClone(shard?.tally() ?? emptyTally());
       await shard?.end();
