@@ -18,17 +18,23 @@ export interface FactoryData {
   readonly symmetricKey?: Uint8Array;
   /** Key `sym_key2`, a blob: the other key of its enrolment, for the day the first one is rolled. Secret. */
   readonly secondaryKey?: Uint8Array;
+  /**
+   * Key `srv_roots`, a blob: the roots that a server's certificate may end at, PEM, one after the other, ended in flash by a NUL (as
+   * `esp_tls_cfg_t.cacert_buf` takes it). Absent: the device trusts whom its runtime trusts.
+   */
+  readonly serverRoots?: string;
 }
 
 /** The namespace of factory data, and the keys in it that are secret. */
 export const FACTORY_NAMESPACE = 'dps';
 const SYMMETRIC_KEY = 'sym_key';
 const SECONDARY_KEY = 'sym_key2';
+const SERVER_ROOTS = 'srv_roots';
 export const secretKeys: readonly string[] = [SYMMETRIC_KEY, SECONDARY_KEY];
 
 /** The NVS partition of `size` bytes that carries the data, encrypted where there are keys. */
 export function encodeFactory(
-  { idScope, endpoint, registrationId, serial, symmetricKey, secondaryKey }: FactoryData,
+  { idScope, endpoint, registrationId, serial, symmetricKey, secondaryKey, serverRoots }: FactoryData,
   size: number,
   keys?: NvsKeys,
 ): Buffer {
@@ -41,6 +47,7 @@ export function encodeFactory(
   ];
   if (symmetricKey !== undefined) entries.push(entry(SYMMETRIC_KEY, { type: 'blob', value: symmetricKey }));
   if (secondaryKey !== undefined) entries.push(entry(SECONDARY_KEY, { type: 'blob', value: secondaryKey }));
+  if (serverRoots !== undefined) entries.push(entry(SERVER_ROOTS, { type: 'blob', value: Buffer.from(`${serverRoots}\0`, 'latin1') }));
   const partition = generateNvs(entries, size);
   return keys === undefined ? partition : encryptNvs(partition, keys);
 }
@@ -54,12 +61,12 @@ export function decodeFactory(bytes: Uint8Array, place: Place, keys?: NvsKeys): 
     if (found?.type === 'string') return found.value;
     throw fieldFault(key, found, 'string', place);
   };
-  const secret = (key: string): Uint8Array | undefined => {
+  const blob = (key: string): Uint8Array | undefined => {
     const found = values.get(key);
     if (found === undefined || found.type === 'blob') return found?.value;
     throw fieldFault(key, found, 'blob', place);
   };
-  const [key, second] = [secret(SYMMETRIC_KEY), secret(SECONDARY_KEY)];
+  const [key, second, roots] = [blob(SYMMETRIC_KEY), blob(SECONDARY_KEY), blob(SERVER_ROOTS)];
   return {
     idScope: text('id_scope'),
     endpoint: text('endpoint'),
@@ -67,7 +74,12 @@ export function decodeFactory(bytes: Uint8Array, place: Place, keys?: NvsKeys): 
     serial: text('serial'),
     ...(key === undefined ? {} : { symmetricKey: key }),
     ...(second === undefined ? {} : { secondaryKey: second }),
+    ...(roots === undefined ? {} : { serverRoots: withoutNul(roots) }),
   };
+}
+
+function withoutNul(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('latin1', 0, bytes.at(-1) === 0 ? bytes.length - 1 : bytes.length);
 }
 
 function fieldFault(key: string, found: NvsValue | undefined, type: string, place: Place): ImageFault {

@@ -111,7 +111,7 @@ export class FleetDevice {
       identity: () => {
         const identity = mounted.identity();
         // Made here, where a key that is not the certificate's stops the device; the lean client finds it when it connects.
-        if (this.#client === 'lean') contexts.of(identity.attestation, endpoint.ca);
+        if (this.#client === 'lean') contexts.of(identity.attestation, identity.serverRoots?.pem ?? endpoint.ca);
         return identity;
       },
     };

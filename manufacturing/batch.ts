@@ -18,6 +18,7 @@ import { readMacs } from './mac.js';
 import { prepareOut, refuseOccupied, usable } from './out-folder.js';
 import { type BatchPlan, planBatch, type SpecWarning } from './plan.js';
 import { recordPlan } from './record-plan.js';
+import { serverRootWarnings } from './server-roots.js';
 import type { BatchSpec, GroupSpec } from './spec-schema.js';
 import { imageProblem, type Station } from './station.js';
 import { runWorkers, type WorkerOutcome } from './workers.js';
@@ -97,6 +98,7 @@ export async function burnBatch(spec: BatchSpec, options: BurnOptions): Promise<
   const plan = planBatch(spec);
   if (!resume) await refuseOccupied(files, out);
   const flash = await openFlash(spec, files);
+  const rootWarnings = flash.serverRoots === undefined ? [] : serverRootWarnings(spec, flash.serverRoots, clock.now());
   const { passphrase, secrets } = options;
   const request = { spec, out, clock, entropy, files, passphrase, secrets };
   await checkAuthority(request);
@@ -107,7 +109,7 @@ export async function burnBatch(spec: BatchSpec, options: BurnOptions): Promise<
     const session = entropy.bytes(SESSION_BYTES).toString('hex');
     await recordPlan(ledger, plan, session, request, resume, macs);
     onProgress({ kind: 'planned', devices: plan.total });
-    for (const warning of plan.warnings) onProgress({ kind: 'warning', warning });
+    for (const warning of [...plan.warnings, ...rootWarnings]) onProgress({ kind: 'warning', warning });
     const { author = { station: hostname() }, processes = systemProcesses } = options;
     const book = ledger.station({ batch: spec.batch, session, author, processes });
     await book.open();

@@ -16,6 +16,7 @@ import type { Entropy } from '@zerotouch/foundation/entropy';
 import type { Files } from './files.js';
 import { InputFault } from './input-faults.js';
 import { parsePartitionCsv } from './partition-csv.js';
+import { readServerRoots } from './server-roots.js';
 import type { BatchSpec, ExportForm } from './spec-schema.js';
 
 /** What the flash of every device of a batch is like, its files read and checked. */
@@ -25,6 +26,8 @@ export interface FlashPlan {
   readonly encryption: 'none' | ImageEncryption['scheme'];
   readonly app?: Buffer;
   readonly bootloader?: Buffer;
+  /** The roots that the devices trust a server by, PEM. */
+  readonly serverRoots?: string;
   /** Forms of each image to write beside it. */
   readonly exports: readonly ExportForm[];
 }
@@ -37,11 +40,14 @@ const IMAGE_MAGIC = 0xe9;
 const FACTORY_MINIMUM = 0x3000;
 const KEY_SIZE = 32;
 
-type FlashSpec = Pick<BatchSpec, 'chip' | 'flashSize' | 'encryption' | 'partitions' | 'app' | 'bootloader' | 'export' | 'groups'>;
+type FlashSpec = Pick<
+  BatchSpec,
+  'chip' | 'flashSize' | 'encryption' | 'partitions' | 'app' | 'bootloader' | 'export' | 'groups' | 'serverRoots'
+>;
 
 /**
  * Reads the files that a spec names for the flash, and makes sure that everything has a place in the layout; writes nothing.
- * @throws InputFault PARTITIONS_INVALID, FLASH_INPUT; ImageFault LAYOUT_...
+ * @throws InputFault PARTITIONS_INVALID, FLASH_INPUT, SERVER_ROOTS; ImageFault LAYOUT_...
  */
 export async function openFlash(spec: FlashSpec, files: Pick<Files, 'read'>): Promise<FlashPlan> {
   const { chip, encryption } = spec;
@@ -79,8 +85,13 @@ export async function openFlash(spec: FlashSpec, files: Pick<Files, 'read'>): Pr
       expected: `at most ${room} bytes on an ${chip}`,
     });
   }
-  const binaries = { ...(app === undefined ? {} : { app }), ...(bootloader === undefined ? {} : { bootloader }) };
-  return { chip, layout, encryption, exports: spec.export, ...binaries };
+  const serverRoots = await readServerRoots(spec, files);
+  const inputs = {
+    ...(app === undefined ? {} : { app }),
+    ...(bootloader === undefined ? {} : { bootloader }),
+    ...(serverRoots === undefined ? {} : { serverRoots }),
+  };
+  return { chip, layout, encryption, exports: spec.export, ...inputs };
 }
 
 /** Keys for one device, as its batch wants them; `undefined` where nothing is encrypted. Secret. */

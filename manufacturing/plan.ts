@@ -9,7 +9,15 @@ import { BATCH_DEVICES_MAX, type BatchSpec, type GroupSpec } from './spec-schema
 
 /** Something that works here and is known to hurt later. */
 export interface SpecWarning {
-  code: 'UPPER_CASE_ID' | 'SHORT_VALIDITY' | 'LEAF_CLAMPED' | 'LEAF_OUTLIVES_ISSUER';
+  code:
+    | 'UPPER_CASE_ID'
+    | 'SHORT_VALIDITY'
+    | 'LEAF_CLAMPED'
+    | 'LEAF_OUTLIVES_ISSUER'
+    | 'SERVER_ROOT_EXPIRED'
+    | 'SERVER_ROOT_RETIRES'
+    | 'SERVER_ROOTS_RETIRE'
+    | 'SERVER_ROOT_ALONE';
   /** The field: `groups[0].registrationId`. */
   where: string;
   /** One line: what, and why it matters. */

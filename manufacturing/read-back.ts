@@ -61,6 +61,7 @@ function compareFactory(seen: FactoryData, expected: FactoryData): void {
       expected: JSON.stringify(expected[field]),
     });
   }
+  if (seen.serverRoots !== expected.serverRoots) throw mismatch('partition fctry', 'the server roots differ');
   for (const field of ['symmetricKey', 'secondaryKey'] as const) {
     const [left, right] = [seen[field], expected[field]];
     if (left === undefined && right === undefined) continue;

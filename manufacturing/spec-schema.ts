@@ -53,6 +53,14 @@ export const batchSpecSchema = z
     authority: authoritySpec
       .optional()
       .describe('Where the certificate authority is kept, so that several batches share a root; without it, in ca/ of the output folder.'),
+    serverRoots: z
+      .array(z.string().min(1))
+      .min(1)
+      .max(8)
+      .optional()
+      .describe(
+        'The only roots that the devices are to trust a server by: PEM files of CA certificates, relative to the spec. Name the one that servers move to as well. Without it, the devices trust whom their runtime trusts.',
+      ),
     ...flash,
     groups: z.array(groupSpec).min(1).max(100).describe('The devices, by enrolment.'),
   })

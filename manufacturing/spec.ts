@@ -32,7 +32,7 @@ export function parseSpec(text: string, fileName: string): BatchSpec {
 }
 
 function withPaths(spec: BatchSpec, absolute: (path: string) => string): BatchSpec {
-  const { authority, partitions, app, bootloader } = spec;
+  const { authority, serverRoots, partitions, app, bootloader } = spec;
   return {
     ...spec,
     groups: spec.groups.map((group) => ({
@@ -42,6 +42,7 @@ function withPaths(spec: BatchSpec, absolute: (path: string) => string): BatchSp
       ...(group.mac?.csv === undefined ? {} : { mac: { csv: absolute(group.mac.csv) } }),
     })),
     ...(authority === undefined ? {} : { authority: { ...authority, directory: absolute(authority.directory) } }),
+    ...(serverRoots === undefined ? {} : { serverRoots: serverRoots.map(absolute) }),
     ...(partitions === undefined ? {} : { partitions: absolute(partitions) }),
     ...(app === undefined ? {} : { app: absolute(app) }),
     ...(bootloader === undefined ? {} : { bootloader: absolute(bootloader) }),

@@ -176,11 +176,11 @@ function publicSide({ group }: PlannedDevice, credentials: Credentials): Omit<Id
 }
 
 function factoryOf(
-  { idScope, endpoint }: Station,
+  { idScope, endpoint, flash: { serverRoots } = defaultFlash }: Station,
   { registrationId, serial, group }: PlannedDevice,
   credentials: Credentials,
 ): FactoryData {
-  const factory = { idScope, endpoint, registrationId, serial };
+  const factory = { idScope, endpoint, registrationId, serial, ...(serverRoots === undefined ? {} : { serverRoots }) };
   switch (credentials.kind) {
     case 'x509':
     case 'tpm':

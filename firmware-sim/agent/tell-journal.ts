@@ -16,5 +16,6 @@ export function tellJournal(device: Device, journal: Journal): void {
   device.on('fault', ({ during, error }) =>
     journal('error', 'fault', { code: isFault(error) ? error.code : error.name, during, detail: error.message }),
   );
+  device.on('warning', (warning) => journal('warning', 'warning', { ...warning }));
   device.on('halted', () => journal('error', 'halted', { image: 'cannot be used; it is looked at again in a minute' }));
 }

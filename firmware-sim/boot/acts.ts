@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import type { Identity } from '../identity/identity.js';
 import { ConfigActs } from './config-acts.js';
 import { credentialAttestation, credentialOf, lifetimeOf } from './credential.js';
@@ -10,6 +11,7 @@ import { methodNames, type Order, readOrder } from './obey.js';
 import { Operations } from './operations.js';
 import type { Endpoint, HubSession, MethodCall, MountedFlash, SigningRequest } from './ports.js';
 import { retrySchedule } from './retry.js';
+import { type DeviceWarning, rootWarnings } from './root-warnings.js';
 import { SlotActs } from './slot-acts.js';
 import type { Machine, MachineEffect, MachineEvent, WaitingTable } from './supervisor.js';
 
@@ -42,6 +44,9 @@ export class Acts {
   #renewing = false;
   /** The assignment as it is in flash. */
   #remembered: Assignment | undefined;
+  /** The burnt root that a server's chain ended at last. */
+  #serverRoot: X509Certificate | undefined;
+  #warnings: readonly DeviceWarning[] = [];
   /** Who takes the device over, until that is kept. */
   #heir: Owner | undefined;
 
@@ -58,6 +63,7 @@ export class Acts {
       session: () => present(this.#session, 'a session'),
       keep: (config) => this.#mounted().memory.keepConfig(this.#known().idScope, config),
       failedBoots: () => this.#mounted().memory.failedBoots(),
+      warnings: () => (this.#known().serverRoots === undefined ? undefined : this.#warnings),
     });
     this.#slots = new SlotActs({ ports, operations: this.#operations, findings: this.#findings, slots: () => this.#flash?.slots });
   }
@@ -154,6 +160,7 @@ export class Acts {
       const flash = this.#mounted();
       this.#identity = { ...flash.identity(), ...flash.memory.owner() };
       this.#endpoint = this.#ports.endpoint(this.#identity);
+      this.#warnings = [];
       this.#post({ table: 'power', event: 'identified' });
     } catch (error) {
       this.#findings.fault('reading the identity', error);
@@ -281,10 +288,21 @@ export class Acts {
           return;
         }
         this.#session = outcome.session;
+        this.#lookAtRoots();
         this.#post({ table: 'session', event: 'connected' });
         this.#listen(outcome.session);
       };
     });
+  }
+
+  #lookAtRoots(): void {
+    const { serverRoots } = this.#known();
+    if (serverRoots === undefined) return;
+    const before = this.#warnings;
+    this.#warnings = rootWarnings(serverRoots, this.#serverRoot, this.#clockSet ? this.#ports.clock.now() : undefined);
+    for (const warning of this.#warnings) {
+      if (!before.some(({ code, where }) => code === warning.code && where === warning.where)) this.#findings.watcher.warned?.(warning);
+    }
   }
 
   #listen(session: HubSession): void {
@@ -400,7 +418,14 @@ export class Acts {
     this.#findings.guarded('finding out where to go', () => {
       this.#endpoint = this.#ports.endpoint(this.#known());
     });
-    return present(this.#endpoint, 'an endpoint');
+    const endpoint = present(this.#endpoint, 'an endpoint');
+    const { serverRoots } = this.#known();
+    if (serverRoots === undefined) return endpoint;
+    // What was burnt holds over what the runtime trusts and was given: a device in the field has nothing else.
+    const onRoot = (root: X509Certificate): void => {
+      this.#serverRoot = root;
+    };
+    return { ...endpoint, ca: serverRoots.pem, onRoot };
   }
 
   #mounted = (): MountedFlash => present(this.#flash, 'a mounted flash');

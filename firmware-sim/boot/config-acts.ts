@@ -5,6 +5,7 @@ import { type Findings, present } from './findings.js';
 import type { AppliedConfig } from './kept.js';
 import type { Operations } from './operations.js';
 import type { HubSession } from './ports.js';
+import { type DeviceWarning, warningCodes } from './root-warnings.js';
 import type { Machine } from './supervisor.js';
 
 /** Most characters of an error that are reported to the hub: a twin takes strings of 4 KB and turns longer ones down. */
@@ -20,6 +21,8 @@ export interface ConfigSurroundings {
   /** Writes the configuration that is in force into flash. */
   readonly keep: (config: AppliedConfig) => void;
   readonly failedBoots: () => number;
+  /** What the hub is told besides; `undefined` where nothing of the kind is looked at. */
+  readonly warnings: () => readonly DeviceWarning[] | undefined;
 }
 
 /** What the effects of the config table do: the twin is read, the desired properties applied, rolled back, kept and reported. */
@@ -147,8 +150,9 @@ export class ConfigActs {
   #send(during: string, patch: JsonObject): void {
     const { operations, ports, findings } = this.#around;
     const session = this.#around.session();
+    const warned = warningsPatch(this.#around.warnings());
     operations.run('config', ports.timeouts.requestMs, async (signal) => {
-      const outcome = await session.report(patch, signal);
+      const outcome = await session.report({ ...patch, ...warned }, signal);
       return () => {
         if (outcome.outcome === 'reported') findings.post({ table: 'config', event: 'reported' });
         else findings.failure('config', during, outcome);
@@ -160,4 +164,16 @@ export class ConfigActs {
     const desired = present(this.#twin, 'a twin').desired;
     return { version: desired.$version, values: withoutService(desired) };
   }
+}
+
+/** By code, so that what is no longer so is taken back: `null` removes it from a twin. */
+function warningsPatch(warnings: readonly DeviceWarning[] | undefined): JsonObject {
+  if (warnings === undefined) return {};
+  const told = (wanted: DeviceWarning['code']): JsonObject | null => {
+    const found = warnings.find(({ code }) => code === wanted);
+    if (found === undefined) return null;
+    const { where, reason, remedy, until = null } = found;
+    return { where, reason, remedy, until };
+  };
+  return { warnings: Object.fromEntries(warningCodes.map((code) => [code, told(code)])) };
 }

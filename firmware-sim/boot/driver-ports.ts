@@ -3,6 +3,7 @@ import type { Entropy } from '@zerotouch/foundation/entropy';
 import type { Identity } from '../identity/identity.js';
 import type { ApplicationPort, ConfigPort, CredentialPort, DpsPort, Endpoint, Failure, HubPort, MountedFlash, TimePort } from './ports.js';
 import type { RetryPolicy } from './retry.js';
+import type { DeviceWarning } from './root-warnings.js';
 import type { SlotState } from './slots.js';
 import type { Machine } from './supervisor.js';
 
@@ -50,6 +51,8 @@ export interface DriverWatcher {
   waiting?(table: 'assignment' | 'session' | 'config', ms: number): void;
   /** The flash did not take a write, the identity cannot be used. */
   fault?(during: string, fault: Error): void;
+  /** Something works today and is known to end; each once a boot. */
+  warned?(warning: DeviceWarning): void;
   /** The flash or what was burnt cannot be used; {@link fault} was called with why. */
   halted?(): void;
   /** Configured and connected; called again after every reconnection. */

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import type { DeviceTwinDocument, JsonObject } from '@zerotouch/azure-wire/twin';
 import type { AppSlots } from '@zerotouch/flash-image/app-slots';
 import type { Identity } from '../identity/identity.js';
@@ -46,6 +47,8 @@ export interface Endpoint {
   readonly proxy?: string;
   /** Extra certificate authority of the server, PEM; absent: the runtime's own trust store. */
   readonly ca?: string;
+  /** There where `ca` holds the server roots that were burnt, and nobody else is trusted: told the one that a server's chain ended at. */
+  readonly onRoot?: (root: X509Certificate) => void;
 }
 
 /** `issued`: the chain of certificates that DPS made out, base64 of DER, where a signing request went along. */

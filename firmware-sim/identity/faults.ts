@@ -13,7 +13,9 @@ export type IdentityFaultCode =
   /** The certificate is made out to another registration id. */
   | 'IDENTITY_NAME'
   /** The symmetric key has a length that Azure does not take. */
-  | 'IDENTITY_SYMMETRIC_KEY';
+  | 'IDENTITY_SYMMETRIC_KEY'
+  /** None of the server roots can be read: the device could trust no server. */
+  | 'IDENTITY_SERVER_ROOTS';
 
 /** The image holds no identity that this device could present. */
 export class IdentityFault extends Fault<IdentityFaultCode> {}

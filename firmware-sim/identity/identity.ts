@@ -1,6 +1,7 @@
 import type { FlashImage } from '@zerotouch/flash-image/image';
 import type { Attestation, IdentityTpm } from './attestation.js';
 import { IdentityFault } from './faults.js';
+import { readServerRoots, type ServerRoots } from './server-roots.js';
 import { symmetricKeyAttestation } from './symmetric-key.js';
 import { x509Attestation } from './x509.js';
 
@@ -14,6 +15,8 @@ export interface Identity {
   readonly registrationId: string;
   readonly serial: string;
   readonly attestation: Attestation;
+  /** Absent: the image pins none, and the runtime's trust holds. */
+  readonly serverRoots?: ServerRoots;
 }
 
 /**
@@ -22,8 +25,9 @@ export interface Identity {
  * @throws IdentityFault
  */
 export function readIdentity({ factory, secureCert }: Pick<FlashImage, 'factory' | 'secureCert'>, tpm?: IdentityTpm): Identity {
-  const { idScope, endpoint, registrationId, serial } = factory;
-  return { idScope, endpoint, registrationId, serial, attestation: attestationOf({ factory, secureCert }, tpm) };
+  const { idScope, endpoint, registrationId, serial, serverRoots } = factory;
+  const roots = serverRoots === undefined ? {} : { serverRoots: readServerRoots(serverRoots) };
+  return { idScope, endpoint, registrationId, serial, attestation: attestationOf({ factory, secureCert }, tpm), ...roots };
 }
 
 function attestationOf({ factory, secureCert }: Pick<FlashImage, 'factory' | 'secureCert'>, tpm: IdentityTpm | undefined): Attestation {

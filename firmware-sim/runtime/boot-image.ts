@@ -193,6 +193,12 @@ export function tell(device: Device, output: Output): void {
     output.event({ failure: outcome, during, detail, code, retryAfterMs }, `            ${outcome} when ${during}: ${detail}`);
   });
   device.on('wait', ({ table, ms }) => output.event({ waiting: table, waitMs: ms }, `            next attempt in ${ms} ms`));
+  device.on('warning', ({ code, ...warning }) =>
+    output.event(
+      { warning: code, ...warning },
+      `            warning: ${warning.reason} (${warning.where}${warning.until === undefined ? '' : `, until ${warning.until.slice(0, 10)}`}); ${warning.remedy}`,
+    ),
+  );
   device.on('fault', ({ during, error }) =>
     output.event({ fault: describe(error), during }, `            when ${during}: ${describe(error).message}`),
   );

@@ -17,6 +17,7 @@ import { Memory } from '../boot/memory.js';
 import type { Order } from '../boot/obey.js';
 import type { ApplicationPort, ConfigPort, Endpoint, Failure, HubSession, MethodCall, MountedFlash } from '../boot/ports.js';
 import { defaultRetryPolicy, type RetryPolicy } from '../boot/retry.js';
+import type { DeviceWarning } from '../boot/root-warnings.js';
 import type { SlotState } from '../boot/slots.js';
 import { type DeviceState, deviceState, type TableName } from '../boot/state.js';
 import { type Identity, type IdentityTpm, readIdentity } from '../identity/identity.js';
@@ -91,6 +92,8 @@ export interface DeviceEvents {
   wait: [{ table: TableName; ms: number }];
   /** The flash did not take a write, or what was burnt cannot be used. */
   fault: [{ during: string; error: Error }];
+  /** Something works today and is known to end: a server root that retires. Each once a boot. */
+  warning: [DeviceWarning];
   /** Configured and connected; again after every reconnection. */
   running: [];
   /** Nothing but a new burn helps. */
@@ -136,6 +139,7 @@ export class Device extends EventEmitter<DeviceEvents> {
       failed: (during, failure) => this.emit('failure', { during, failure }),
       waiting: (table, ms) => this.emit('wait', { table, ms }),
       fault: (during, error) => this.emit('fault', { during, error }),
+      warned: (warning) => this.emit('warning', warning),
       halted: () => this.emit('halted'),
       running: () => {
         this.#bootMs ??= this.#elapsed();

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
@@ -6,7 +7,7 @@ import type { Endpoint, Failure } from '../boot/ports.js';
 import type { Attestation } from '../identity/attestation.js';
 import type { Address } from './address.js';
 import { sortConnectionError, timedOut } from './evidence.js';
-import { judgeServer } from './judge-server.js';
+import { certificatesOf, judgeServer, namedLast, rootName, rootOf } from './judge-server.js';
 import { clientCertificate } from './sign-in.js';
 import { isTimeKnown } from './time-known.js';
 import { openTunnel } from './tunnel.js';
@@ -21,7 +22,7 @@ const NEXT_ADDRESS_MS = 2_500;
 const CLOCK_TOLERANCE_MS = 60_000;
 
 /** Whom to connect to, and as whom. */
-export interface DialRequest extends Address, Pick<Endpoint, 'ca' | 'proxy'> {
+export interface DialRequest extends Address, Pick<Endpoint, 'ca' | 'onRoot' | 'proxy'> {
   readonly attestation: Attestation;
 }
 
@@ -33,8 +34,9 @@ export type Dialled = { readonly outcome: 'open'; readonly socket: TLSSocket } |
  */
 export async function dial(request: DialRequest, clock: Clock, signal: AbortSignal): Promise<Dialled> {
   const strict = await handshake(request, true, signal);
-  if ('socket' in strict) return { outcome: 'open', socket: strict.socket };
+  if ('socket' in strict) return opened(strict.socket, request);
   if ('outcome' in strict) return strict;
+  if (request.onRoot !== undefined && isUntrusted(strict.error)) return unpinned(request, strict.error, signal);
   if (!isDateError(strict.error)) return sortConnectionError(strict.error);
   // OpenSSL judged by the machine's clock. Where the device knows the time better, or knows that nobody does, it judges itself.
   const known = isTimeKnown(clock);
@@ -44,12 +46,33 @@ export async function dial(request: DialRequest, clock: Clock, signal: AbortSign
   if ('error' in lenient) return sortConnectionError(lenient.error);
   const { socket } = lenient;
   const complaint = complaintAbout(socket, request, known ? clock.now() : undefined);
-  if (complaint === undefined) return { outcome: 'open', socket };
+  if (complaint === undefined) return opened(socket, request);
   socket.destroy();
   return { outcome: 'unreachable', detail: complaint };
 }
 
-function complaintAbout(socket: TLSSocket, { ca }: DialRequest, at: number | undefined): string | undefined {
+function opened(socket: TLSSocket, { ca, onRoot }: DialRequest): Dialled {
+  const leaf = onRoot === undefined ? undefined : socket.getPeerX509Certificate();
+  const root = leaf === undefined ? undefined : rootOf(leaf, ca);
+  if (root !== undefined) onRoot?.(root);
+  return { outcome: 'open', socket };
+}
+
+/** OpenSSL does not say whose certificate it turned down: a second look, at nothing but that, names both sides. */
+async function unpinned(request: DialRequest, error: unknown, signal: AbortSignal): Promise<Failure> {
+  const second = await handshake(request, false, signal);
+  if (!('socket' in second)) return sortConnectionError(error);
+  const leaf = second.socket.getPeerX509Certificate();
+  second.socket.destroy();
+  return leaf === undefined ? sortConnectionError(error) : { outcome: 'unreachable', detail: notPinned(leaf, request.ca) };
+}
+
+function notPinned(leaf: X509Certificate, ca = ''): string {
+  const burnt = certificatesOf(ca).map(rootName).join('; ');
+  return `the server's certificate chain ends at ${namedLast(leaf)}, which is none of the server roots in the image: ${burnt}`;
+}
+
+function complaintAbout(socket: TLSSocket, { ca, onRoot }: DialRequest, at: number | undefined): string | undefined {
   // The name is checked by Node in any case, and told first.
   const problem = socket.authorizationError as unknown as string | undefined;
   if (problem !== undefined && !isDateError({ code: problem })) return `the server's certificate is not accepted: ${problem}`;
@@ -57,6 +80,7 @@ function complaintAbout(socket: TLSSocket, { ca }: DialRequest, at: number | und
   if (leaf === undefined) return 'the server showed no certificate';
   const verdict = judgeServer(leaf, ca, at);
   if (verdict === 'trusted') return undefined;
+  if (verdict === 'unknown-authority' && onRoot !== undefined) return notPinned(leaf, ca);
   if (verdict === 'unknown-authority') return "the server's certificate is of an authority that this device does not trust";
   const { subject, kind, date } = verdict;
   return `the server's certificate (${subject}) is ${kind}: ${date.toISOString()}, and by this device's clock it is ${new Date(at ?? 0).toISOString()}`;
@@ -101,6 +125,14 @@ async function handshake(request: DialRequest, strict: boolean, signal: AbortSig
       finish({ error: Object.assign(new Error('the server closed the connection in the TLS handshake'), { code: 'ECONNRESET' }) }),
     );
   });
+}
+
+/** OpenSSL's words for a chain that leads to nobody it was told to trust. */
+const UNTRUSTED =
+  /^(SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_GET_ISSUER_CERT(_LOCALLY)?|UNABLE_TO_VERIFY_LEAF_SIGNATURE|CERT_SIGNATURE_FAILURE)$/;
+
+function isUntrusted(error: unknown): boolean {
+  return UNTRUSTED.test(String(Reflect.get(Object(error), 'code')));
 }
 
 function isDateError(error: unknown): boolean {

@@ -1,6 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { rootCertificates } from 'node:tls';
 
+/** No chain is longer. */
+const MOST_CERTIFICATES = 10;
+
 /** A certificate of a server's chain that is not good at a time. */
 export interface OutOfDate {
   readonly subject: string;
@@ -22,7 +25,7 @@ export type Verdict = 'trusted' | 'unknown-authority' | OutOfDate;
  */
 export function judgeServer(leaf: X509Certificate, trusted: string | undefined, at: number | undefined): Verdict {
   const anchors = anchorsOf(trusted);
-  for (let certificate: X509Certificate | undefined = leaf, depth = 0; certificate !== undefined && depth < 10; depth++) {
+  for (let certificate: X509Certificate | undefined = leaf, depth = 0; certificate !== undefined && depth < MOST_CERTIFICATES; depth++) {
     const stale = at === undefined ? undefined : outOfDate(certificate, at);
     if (stale !== undefined) return stale;
     const current: X509Certificate = certificate;
@@ -35,6 +38,26 @@ export function judgeServer(leaf: X509Certificate, trusted: string | undefined, 
   return 'unknown-authority';
 }
 
+/** The trusted root that a server's chain ends at, dates apart; `undefined` where it ends at none. */
+export function rootOf(leaf: X509Certificate, trusted: string | undefined): X509Certificate | undefined {
+  const anchors = anchorsOf(trusted);
+  for (const certificate of chainOf(leaf)) {
+    const anchor = anchors.find((root) => root.raw.equals(certificate.raw) || signed(root, certificate));
+    if (anchor !== undefined) return anchor;
+  }
+  return undefined;
+}
+
+/** Whom a server's chain names last, for people: the issuer of the highest certificate that came along. */
+export function namedLast(leaf: X509Certificate): string {
+  return oneLine(chainOf(leaf).at(-1)?.issuer ?? leaf.issuer);
+}
+
+/** A root, told apart from others of its name: what it is called, the start of its SHA-256, and when it ends. */
+export function rootName({ subject, fingerprint256, validTo }: X509Certificate): string {
+  return `${oneLine(subject)} (SHA-256 ${fingerprint256.replaceAll(':', '').slice(0, 8)}, until ${new Date(validTo).toISOString().slice(0, 10)})`;
+}
+
 /** The certificates of a PEM text, in its order. */
 export function certificatesOf(pem: string): X509Certificate[] {
   return (pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map((one) => new X509Certificate(one));
@@ -45,6 +68,15 @@ export function outOfDate({ subject, validFrom, validTo }: X509Certificate, at: 
   const [from, to] = [new Date(validFrom), new Date(validTo)];
   if (at < from.getTime()) return { subject: oneLine(subject), kind: 'not yet valid', date: from };
   return at > to.getTime() ? { subject: oneLine(subject), kind: 'expired', date: to } : undefined;
+}
+
+function chainOf(leaf: X509Certificate): X509Certificate[] {
+  const chain = [leaf];
+  for (let issuer = leaf.issuerCertificate; issuer !== undefined && chain.length < MOST_CERTIFICATES; issuer = issuer.issuerCertificate) {
+    if (!signed(issuer, chain.at(-1) ?? leaf) || chain.some(({ raw }) => raw.equals(issuer?.raw ?? raw))) break;
+    chain.push(issuer);
+  }
+  return chain;
 }
 
 function signed(issuer: X509Certificate, certificate: X509Certificate): boolean {

@@ -116,6 +116,22 @@ export const FINDINGS = {
   ),
   SIGNATURE_WEAK: error('a certificate is signed with SHA-1 or MD5, which can be forged', 'issue it with SHA-256'),
   SERVER_ROOT_RETIRED: warning('the CA certificate is a server root that Azure has left', 'carry the roots that Azure documents today'),
+  SERVER_ROOT_UNREADABLE: error(
+    'a server root in the image cannot be read, or is no certificate of an authority: no server can be trusted by it',
+    'burn the device again with CA certificates in PEM',
+  ),
+  SERVER_ROOT_EXPIRED: error(
+    'a server root in the image has expired: a server whose certificate ends at it is refused',
+    'burn the device again with the roots that the service documents today',
+  ),
+  SERVER_ROOT_EXPIRES: warning(
+    'a server root in the image retires within the horizon',
+    'see that the root its servers move to is in the image too',
+  ),
+  SERVER_ROOTS_EXPIRE: warning(
+    'every server root in the image retires within the horizon: the device can then reach no server',
+    'burn it with a root that lasts, or plan how it is updated before',
+  ),
   KEY_MISSING: error(
     'there is a certificate and no private key, and nothing says that the key is kept elsewhere',
     'burn the device again; where an HSM has the key, name the manifest or the spec of the batch',

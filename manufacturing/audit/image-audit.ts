@@ -6,6 +6,7 @@ import { checkFlash } from './check-flash.js';
 import { checkKeys } from './check-keys.js';
 import { checkRecord, type DeviceRecord } from './check-manifest.js';
 import { checkNames } from './check-names.js';
+import { checkServerRoots } from './check-server-roots.js';
 import type { AuditContext } from './context.js';
 import { type Finding, tellInto } from './findings.js';
 import { type ImageFile, readFacts } from './image-facts.js';
@@ -40,6 +41,7 @@ export function auditImage(file: ImageFile, context: AuditContext, company: Comp
   checkFlash(facts, context, company.layout, tell);
   checkNames(facts, context, tell);
   if (identity !== undefined) checkChain(identity, registrationId, context, tell);
+  checkServerRoots(facts, context, tell);
   const record = company.record ?? (registrationId === undefined ? undefined : company.recordOf?.(registrationId));
   const elsewhere = record?.key === 'elsewhere' || (registrationId !== undefined && company.spec?.keyElsewhere(registrationId) === true);
   checkKeys(facts, identity, { tpm, elsewhere }, tell);

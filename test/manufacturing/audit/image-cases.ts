@@ -38,6 +38,13 @@ const pkiPair = (bad: Parameters<typeof pki>[0], good: Parameters<typeof pki>[0]
   good: async () => of(texts(await pki(good))),
 });
 const named = (changed: Crafted['factory']): Crafted => ({ ...certified, ...(changed === undefined ? {} : { factory: changed }) });
+const rooted = (serverRoots: string): Crafted => ({ ...certified, factory: { serverRoots } });
+const serverRoot = async (to: number): Promise<string> =>
+  (await certify(undefined, { subject: 'CN=servers', ca: true, from: -400, to })).pem;
+const rootCase = (bad: number, good: number): Case => ({
+  bad: async () => of(rooted(await serverRoot(bad))),
+  good: async () => of(rooted(await serverRoot(good))),
+});
 const withSecret = (symmetricKey: Uint8Array): Crafted => ({ factory: { symmetricKey } });
 
 const fielded = (image: Buffer): void => {
@@ -208,6 +215,16 @@ export const imageCases: Partial<Record<FindingCode, Case>> = {
   ),
   SIGNATURE_WEAK: pkiPair({ leaf: { hash: 'SHA-1' } }),
   SERVER_ROOT_RETIRED: pkiPair({ root: { subject: 'CN=Baltimore CyberTrust Root' } }),
+  SERVER_ROOT_UNREADABLE: {
+    bad: () => of(rooted(`${sound.root.pem}-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n`)),
+    good: () => of(rooted(sound.root.pem)),
+  },
+  SERVER_ROOT_EXPIRED: rootCase(-1, 1),
+  SERVER_ROOT_EXPIRES: rootCase(89, 91),
+  SERVER_ROOTS_EXPIRE: {
+    bad: async () => of(rooted((await serverRoot(89)) + (await serverRoot(10)))),
+    good: async () => of(rooted((await serverRoot(91)) + (await serverRoot(10)))),
+  },
   KEY_MISSING: {
     bad: () => of({ ...certified, key: undefined }),
     good: () =>
