@@ -45,6 +45,10 @@ export class VirtualClock implements Clock {
         reject(signal.reason);
         return;
       }
+      if (ms <= 0) {
+        resolve();
+        return;
+      }
       signal?.addEventListener('abort', abort);
       this.#sleepers.push(sleeper);
     });

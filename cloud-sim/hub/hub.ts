@@ -45,8 +45,8 @@ export interface Arrival {
   certificate: PresentedCertificate | undefined;
 }
 
-/** Let in, with the session and its end (milliseconds since 1970); or kept out, and why. */
-export type Opened = { session: HubSession; expiresAt: number | undefined } | { reason: Reason };
+/** Let in, with the session and its end (milliseconds since 1970); or kept out, and why, and for how long where that is known. */
+export type Opened = { session: HubSession; expiresAt: number | undefined } | { reason: Reason; retryAfterSeconds?: number };
 
 /** One IoT hub. */
 export class Hub {
@@ -280,7 +280,7 @@ export class Hub {
       };
     }
     const throttled = this.throttle.take('connections');
-    if (throttled !== undefined) return { reason: throttled.reason };
+    if (throttled !== undefined) return { reason: throttled.reason, retryAfterSeconds: throttled.retryAfterSeconds };
     const read = readCredential(password, certificate);
     if ('reason' in read) return read;
     const [device, module, certificates] = await Promise.all([

@@ -35,6 +35,8 @@ export type TwinReply =
 export interface TelemetryProblem {
   entry: ServiceErrorEntry;
   text: string;
+  /** When it may come again, where that is known. */
+  retryAfterSeconds?: number;
 }
 
 /** What a session works with. */
@@ -120,7 +122,7 @@ export class HubSession {
     const shaped = throttle.shape('telemetry', messages.length);
     if (typeof shaped !== 'number') {
       await this.#throttled(shaped);
-      return { entry: hubErrors.throttled, text: shaped.reason.text };
+      return { entry: hubErrors.throttled, text: shaped.reason.text, retryAfterSeconds: shaped.retryAfterSeconds };
     }
     if (shaped > 0) await clock.wait(shaped);
     lines.touch(this.identity);

@@ -15,7 +15,7 @@ const SOCKET_PATH_BYTES = 107;
 /** The agent's settings, version 1. Unknown keys are refused. Paths are seen from the file's own folder. */
 export const settingsSchema = z.strictObject({
   version: z.literal(1).describe('Version of this format.'),
-  image: path.describe("The device's flash image: a file, a partition (/dev/mmcblk0p3) or an MTD device (/dev/mtd0)."),
+  image: path.describe("The device's flash image: a file, a partition (/dev/mmcblk0p3) or an MTD block device (/dev/mtdblock0)."),
   transport: z.enum(transportNames).default('mqtt').describe('How to speak to the cloud.'),
   client: z.enum(clientNames).default('sdk').describe("sdk: Microsoft's clients; wire: our own, over the mqtt package."),
   endpoint: z.string().min(1).optional().describe('Host of DPS, with :PORT; by default the one that was burnt.'),

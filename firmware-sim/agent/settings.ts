@@ -2,7 +2,7 @@ import type { BootOptions } from '../runtime/boot-image.js';
 
 /** What the agent is told by its file (`/etc/zerotouch-device/device.yaml`), as {@link readSettingsFile} returns it. No secret is in it. */
 export interface Settings extends Pick<BootOptions, 'client' | 'transport' | 'timeServer' | 'tpm' | 'proxy' | 'cloud' | 'endpoint'> {
-  /** Absolute path of the flash image: a file, a partition or an MTD device. */
+  /** Absolute path of the flash image: a file, a partition or an MTD block device (`/dev/mtdblock0`). */
   readonly image: string;
   /** Absolute path of the socket that tells the device's health. */
   readonly healthSocket: string;

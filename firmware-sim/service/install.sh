@@ -3,7 +3,7 @@
 # an image or settings that are there.
 #
 #   install.sh --image FILE          copy this flash image to /var/lib/zerotouch-device
-#   install.sh --image /dev/NAME     boot from this partition or MTD device
+#   install.sh --image /dev/NAME     boot from this partition or MTD block device (mtdblock0)
 #     --tpm /dev/tpmrm0              give the service the TPM
 #     --replace-image                put FILE in the place of the image that is there: its identity and all that it learned are lost
 #     --no-start                     do not start the service now

@@ -121,14 +121,14 @@ async function fleet(path: string, flags: FleetFlags, job: Job): Promise<ExitCod
     ? onThisMachine(spec, flags, watch)
     : overQueue(spec, flags.queue, flags, watch, job)
   ).finally(() => progress.stop());
-  const { tally, aborted, ...figures } = result;
+  const { tally, ...figures } = result;
   if (flags.report !== undefined) {
     const { fleetReport } = await import('@zerotouch/fleet-sim/report/report');
     const { writeReport } = await import('@zerotouch/fleet-sim/report/files');
     await writeReport(flags.report, fleetReport(spec, result, Date.now() - result.seconds * 1000));
   }
   job.output.result({ ...figures, telemetry: tally.telemetry }, fleetWords(result));
-  if (aborted && job.signal.aborted) throw job.signal.reason;
+  if (result.aborted && job.signal.aborted) throw job.signal.reason;
   return result.failed > 0 ? EXIT.failed : EXIT.done;
 }
 

@@ -254,6 +254,15 @@ t.test('what breaks the protocol ends its own connection, and no other', async (
   bystander.end();
 });
 
+t.test('a topic that the hub does not take is named, and that file upload is not there', async (t) => {
+  const cloud = await cloudFor(t);
+  const wire = await onHub(cloud);
+  const ended = once(cloud.events, 'disconnected');
+  wire.send(publish('$iothub/files/POST/?$rid=1', '{"blobName":"log.txt"}'));
+  await wire.closed;
+  t.match(await ended, [{ deviceId: 'dev-1', cause: /"\$iothub\/files\/POST\/\?\$rid=1".*file upload is not supported by the local hub/ }]);
+});
+
 t.test('subscriptions at a hub', async (t) => {
   const cloud = await cloudFor(t);
   const wire = await onHub(cloud);

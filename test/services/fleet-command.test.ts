@@ -114,7 +114,7 @@ t.test('Ctrl-C switches every device off, tells what was until then, and leaves 
   child.kill('SIGINT');
   const ended = await end;
   t.equal(ended.code, 130);
-  t.match(lastLine(ended), { devices: DEVICES, running: Number });
+  t.match(lastLine(ended), { devices: DEVICES, running: Number, aborted: true });
   await down;
   t.match((await readReport(join(folder, 'stopped.html'))).figures, { devices: DEVICES, aborted: true });
 });

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { httpStatusOf, hubErrors, type ServiceErrorEntry, timestampUtc } from '@zerotouch/azure-wire/errors';
+import { httpStatusOf, hubErrors, timestampUtc } from '@zerotouch/azure-wire/errors';
 import { parseJson } from '@zerotouch/azure-wire/json';
 import { hubLimits } from '@zerotouch/azure-wire/limits';
 import { isJsonObject } from '@zerotouch/azure-wire/twin';
@@ -113,12 +113,17 @@ export function hubDeviceApi({ park, clock, entropy, log }: HubDeviceApiParts): 
       },
     );
     if ('session' in opened) return opened.session;
-    throw new HubApiError(hubRefusal(opened.reason.rule), 'Unauthorized', { reason: opened.reason.text });
+    const { reason, retryAfterSeconds } = opened;
+    const entry = hubRefusal(reason.rule);
+    const message = entry === hubErrors.throttled ? 'Operations are being throttled' : 'Unauthorized';
+    throw new HubApiError(entry, message, { reason: reason.text, ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) });
   }
 
   async function take(session: HubSession, messages: readonly Telemetry[]): Promise<void> {
-    const problem: { entry: ServiceErrorEntry; text: string } | undefined = await session.telemetry(messages);
-    if (problem !== undefined) throw new HubApiError(problem.entry, problem.text);
+    const problem = await session.telemetry(messages);
+    if (problem === undefined) return;
+    const { entry, text, retryAfterSeconds } = problem;
+    throw new HubApiError(entry, text, retryAfterSeconds === undefined ? {} : { retryAfterSeconds });
   }
 
   function refuse(response: ServerResponse, error: HubApiError): void {
@@ -128,6 +133,7 @@ export function hubDeviceApi({ park, clock, entropy, log }: HubDeviceApiParts): 
       'content-type': 'application/json; charset=utf-8',
       'content-length': Buffer.byteLength(text),
       'iothub-errorcode': name,
+      ...(error.retryAfterSeconds === undefined ? {} : { 'retry-after': String(error.retryAfterSeconds) }),
     });
     response.end(text);
   }

@@ -95,7 +95,11 @@ export class HubMqttSession implements MqttSession {
         this.#hub.answer(request.rid, request.status, payload);
         return { replies: [] };
       default:
-        return { close: `a publish to ${JSON.stringify(topic.slice(0, 200))}, which the hub does not take` };
+        return {
+          close:
+            `a publish to ${JSON.stringify(topic.slice(0, 200))}, which the hub does not take: telemetry, requests for the twin, reported ` +
+            'properties and answers to methods it does; file upload is not supported by the local hub',
+        };
     }
   }
 

@@ -3,13 +3,12 @@ import common from 'azure-iot-common';
 import service from 'azure-iot-common';
 import device, { type Message } from 'azure-iot-device';
 import amqp from 'azure-iot-device-amqp';
-import type { Client } from 'azure-iothub';
 import t, { type Test } from 'tap';
 import { issue, makeAuthority } from '../certificates.js';
 import { cloudFor, lastAttempt } from '../clouds.js';
 import { ToCloud } from '../doors/clients.js';
 import { ManualClock } from '../manual-clock.js';
-import { deviceConnectionString, serviceClientOf } from './service-clients.js';
+import { deviceConnectionString, feedbackReceiver, serviceClientOf } from './service-clients.js';
 
 type Transport = 'Amqp' | 'AmqpWs';
 
@@ -34,14 +33,6 @@ async function connect(
   await client.setOptions({ ca: cloud.ca, ...(transport === 'Amqp' ? {} : { amqp: { webSocketAgent: new ToCloud(cloud) } }) } as never);
   await client.open();
   return client;
-}
-
-type Feedback = NodeJS.EventEmitter & { complete(message: Message): Promise<unknown> };
-
-function feedbackOf(sender: Client): Promise<Feedback> {
-  return new Promise((resolve, reject) =>
-    sender.getFeedbackReceiver((error, receiver) => (error ? reject(error) : resolve(receiver as unknown as Feedback))),
-  );
 }
 
 for (const transport of ['Amqp', 'AmqpWs'] as const) {
@@ -99,7 +90,7 @@ t.test('messages are completed, rejected and abandoned, and their sender hears o
   const sender = serviceClientOf(cloud, host, 'service');
   await sender.open();
   t.teardown(() => sender.close());
-  const receiver = await feedbackOf(sender);
+  const receiver = await feedbackReceiver(sender);
   const told: { originalMessageId: string; statusCode: string }[] = [];
   const all = new Promise<void>((resolve) => {
     receiver.on('message', (message: Message) => {
@@ -151,7 +142,7 @@ t.test('messages that nobody fetched in time, over AMQP over WebSocket', async (
   const message = new service.Message('late');
   Object.assign(message, { messageId: 'late', ack: 'negative', expiryTimeUtc: clock.now() + 60_000 });
   await sender.send('dev-1', message as never);
-  const receiver = await feedbackOf(sender);
+  const receiver = await feedbackReceiver(sender);
   const feedback = once(receiver, 'message') as Promise<[Message]>;
   clock.advance(61_000);
   clock.advance(2000);

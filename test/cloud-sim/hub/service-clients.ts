@@ -1,5 +1,7 @@
+import type { EventEmitter } from 'node:events';
 import type { Cloud } from '@zerotouch/cloud-sim/cloud';
 import type { PolicyRecord } from '@zerotouch/cloud-sim/store/store';
+import type { Message } from 'azure-iot-common';
 import iothub, { type Client, type Registry } from 'azure-iothub';
 import { ToCloud } from '../doors/clients.js';
 
@@ -36,6 +38,16 @@ export function serviceClientOf(cloud: Cloud, host: string, policy?: string, tra
   amqp.connect = (config, done) => connect({ ...config, ...where }, done);
   (client as unknown as WithRest)._restApiClient.setOptions({ http: { agent: new ToCloud(cloud) } });
   return client;
+}
+
+/** Where a service hears what became of its messages; each message's data is a JSON list of records. */
+export type FeedbackReceiver = EventEmitter & { complete(message: Message): Promise<unknown> };
+
+/** The official feedback receiver of a service client that is open. */
+export function feedbackReceiver(sender: Client): Promise<FeedbackReceiver> {
+  return new Promise((resolve, reject) =>
+    sender.getFeedbackReceiver((error, receiver) => (error ? reject(error) : resolve(receiver as unknown as FeedbackReceiver))),
+  );
 }
 
 /** A connection string of a device that reaches the cloud at a port of this machine. */

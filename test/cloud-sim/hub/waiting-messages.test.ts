@@ -9,7 +9,7 @@ import { ToCloud } from '../doors/clients.js';
 import { ManualClock } from '../manual-clock.js';
 import { signIn } from '../official-clients.js';
 import { policyToken } from './raw-amqp.js';
-import { serviceClientOf } from './service-clients.js';
+import { feedbackReceiver, serviceClientOf } from './service-clients.js';
 
 const host = 'hub-weu.azure-devices.net';
 
@@ -31,10 +31,7 @@ function send(sender: Client, messageId: string, more: object = {}) {
 
 /** What becomes of messages, as it is told, in order. */
 async function feedbackOf(sender: Client): Promise<(count: number) => Promise<string[]>> {
-  type Receiver = NodeJS.EventEmitter & { complete(message: Message): Promise<unknown> };
-  const receiver = await new Promise<Receiver>((resolve, reject) =>
-    sender.getFeedbackReceiver((error, given) => (error ? reject(error) : resolve(given as unknown as Receiver))),
-  );
+  const receiver = await feedbackReceiver(sender);
   const told: string[] = [];
   receiver.on('message', (message: Message) => {
     const records = JSON.parse(message.getData().toString()) as { originalMessageId: string; statusCode: string }[];
