@@ -1,10 +1,12 @@
 import { once } from 'node:events';
+import common from 'azure-iot-common';
 import device, { type Message } from 'azure-iot-device';
 import http from 'azure-iot-device-http';
 import t, { type Test } from 'tap';
 import { cloudFor, lastAttempt } from '../clouds.js';
 import { ToCloud } from '../doors/clients.js';
-import { connectionString } from './service-clients.js';
+import { deviceOver } from './device-clients.js';
+import { connectionString, feedbackReceiver, serviceClientOf } from './service-clients.js';
 
 async function open(t: Test) {
   const cloud = await cloudFor(t);
@@ -62,6 +64,39 @@ t.test('a device over HTTPS fetches its messages and settles them', async (t) =>
   await client.complete(again);
   await t.rejects(client.complete(again), 'the lock is gone');
   t.strictSame(await hub.query('SELECT cloudToDeviceMessageCount AS n FROM devices'), [{ n: 0 }]);
+});
+
+t.test('a device over HTTPS rejects a message, and whoever sent it is told', async (t) => {
+  const { cloud, host, hub, client: make } = await open(t);
+  const client = await make();
+  const service = serviceClientOf(cloud, host, 'service');
+  await service.open();
+  t.teardown(() => service.close());
+  const told = once(await feedbackReceiver(service), 'message') as Promise<[Message]>;
+  const sent = new common.Message('unwelcome');
+  Object.assign(sent, { messageId: 'm-1', ack: 'full' });
+  await service.send('dev-1', sent as never);
+  const [message] = (await once(client, 'message')) as [Message];
+  await client.reject(message);
+  const [feedback] = await told;
+  t.match(JSON.parse(feedback.getData().toString()), [{ originalMessageId: 'm-1', deviceId: 'dev-1', statusCode: 'Rejected' }]);
+  t.strictSame(await hub.query('SELECT cloudToDeviceMessageCount AS n FROM devices'), [{ n: 0 }]);
+  await t.rejects(client.complete(message), 'it is gone');
+});
+
+t.test('file upload is refused by its name, whatever else a device speaks', async (t) => {
+  const { cloud, host, hub } = await open(t);
+  const { authentication } = await hub.createDevice({ deviceId: 'dev-2' });
+  const key = 'primaryKey' in authentication ? authentication.primaryKey : '';
+  for (const transport of ['http', 'mqtt'] as const) {
+    const client = await deviceOver(t, cloud, transport, host, 'dev-2', key);
+    const error = await client.getBlobSharedAccessSignature('log.txt').then(
+      () => t.fail('there is no such storage'),
+      (error: unknown) => error as Error & { responseBody: string; response: { statusCode: number } },
+    );
+    t.match(error, { response: { statusCode: 501 }, responseBody: /file upload is not supported by the local hub/ }, transport);
+    await client.close();
+  }
 });
 
 t.test('what devices send is an event stream for services', async (t) => {
