@@ -15,7 +15,7 @@ export interface InspectedField {
   readonly offset: number;
   /** NVS type, or `tlv`. */
   readonly type: string;
-  /** Text as it is, integers of up to 32 bits as numbers, larger ones in decimal, bytes in base64 (then `encoding` says so). */
+  /** Text as it is, integers of up to 32 bits as numbers, larger ones in decimal, PEM as text, other bytes in base64 (then `encoding` says so). */
   readonly value: string | number;
   readonly encoding?: 'base64';
   /** Must be masked unless it was asked for. */
@@ -72,8 +72,13 @@ function tlvField(tlv: Tlv, partition: Partition, efuse: Uint8Array | undefined)
   const value = tlv.flags === tlvFlag.encrypted ? plainValue(tlv, placeOf(partition), efuse) : tlv.value;
   const name = tlvName(type);
   const common = { name, offset: partition.offset + offset, type: 'tlv', secret: type === tlvType.privateKey };
+  return { ...common, ...textOrBytes(value) };
+}
+
+/** PEM as the text that it is, any other bytes in base64. */
+function textOrBytes(value: Buffer): Pick<InspectedField, 'value' | 'encoding'> {
   const text = value.toString('utf8', 0, value.at(-1) === 0 ? value.length - 1 : value.length);
-  return text.startsWith('-----BEGIN ') ? { ...common, value: text } : { ...common, value: value.toString('base64'), encoding: 'base64' };
+  return text.startsWith('-----BEGIN ') ? { value: text } : { value: value.toString('base64'), encoding: 'base64' };
 }
 
 function nvsField({ namespace, key, value, offset }: PlacedEntry): InspectedField {
@@ -85,7 +90,7 @@ function nvsField({ namespace, key, value, offset }: PlacedEntry): InspectedFiel
   };
   switch (value.type) {
     case 'blob':
-      return { ...common, value: Buffer.from(value.value).toString('base64'), encoding: 'base64' };
+      return { ...common, ...textOrBytes(Buffer.from(value.value)) };
     case 'u64':
     case 'i64':
       return { ...common, value: value.value.toString() };

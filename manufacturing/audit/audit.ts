@@ -9,7 +9,7 @@ import { readEnrolled } from '../enrol-certificate.js';
 import { parseEnrolments } from '../enrol-file.js';
 import { ManufacturingFault } from '../faults.js';
 import { systemFiles } from '../files.js';
-import { openFlash } from '../flash.js';
+import { type FlashPlan, openFlash } from '../flash.js';
 import type { Ledger } from '../ledger/ledger.js';
 import { MANIFEST_FILE } from '../manifest.js';
 import { readManifest } from '../manifest-read.js';
@@ -68,7 +68,7 @@ export interface AuditSummary {
  * @throws ManufacturingFault AUDIT_PATH, SPEC_INVALID, LEDGER_* for a ledger that was named; never for what is in an image, a manifest or an enrolment file
  */
 export async function audit(options: AuditOptions): Promise<AuditSummary> {
-  const run = new Audit(options, options.spec === undefined ? undefined : (await openFlash(options.spec, systemFiles)).layout);
+  const run = new Audit(options, options.spec === undefined ? undefined : await openFlash(options.spec, systemFiles));
   for (const path of options.paths) {
     const source = await sourceAt(path);
     if (source.kind === 'batch') await run.batch(source.folder);
@@ -88,10 +88,10 @@ class Audit {
   #whole = false;
   #records: Promise<(id: string) => DeviceRecord | null> | undefined;
 
-  constructor(options: AuditOptions, layout: Layout | undefined) {
+  constructor(options: AuditOptions, flash: FlashPlan | undefined) {
     this.#options = options;
-    this.#layout = layout;
-    this.#spec = options.spec === undefined ? undefined : new SpecIndex(options.spec);
+    this.#layout = flash?.layout;
+    this.#spec = options.spec === undefined ? undefined : new SpecIndex(options.spec, flash?.serverRoots);
   }
 
   async images(paths: readonly string[]): Promise<void> {

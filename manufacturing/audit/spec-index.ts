@@ -7,11 +7,14 @@ import type { ImageFacts } from './image-facts.js';
 /** The devices that a spec plans, to be ticked off image by image. */
 export class SpecIndex {
   readonly #spec: BatchSpec;
+  readonly #serverRoots: string | undefined;
   readonly #planned: ReadonlyMap<string, PlannedDevice>;
   readonly #seen = new Set<string>();
 
-  constructor(spec: BatchSpec) {
+  /** @param serverRoots what the files say that the spec names for them, PEM */
+  constructor(spec: BatchSpec, serverRoots?: string) {
     this.#spec = spec;
+    this.#serverRoots = serverRoots;
     this.#planned = new Map([...planBatch(spec).devices].map((device) => [canonicalRegistrationId(device.registrationId), device]));
   }
 
@@ -45,6 +48,8 @@ export class SpecIndex {
         `${JSON.stringify(factory[field])}, the spec has ${JSON.stringify(expected[field])}`,
       );
     }
+    if (factory.serverRoots !== this.#serverRoots)
+      tell('SPEC_MISMATCH', 'partition fctry, dps/srv_roots', 'the server roots are not those that the spec names');
     if (encryption !== this.#spec.encryption) {
       tell('SPEC_MISMATCH', 'image', `its encryption is ${encryption}, the spec has ${this.#spec.encryption}`);
     }

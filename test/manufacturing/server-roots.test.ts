@@ -1,7 +1,9 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { composeImage, openImage } from '@zerotouch/flash-image/image';
+import { inspectImage } from '@zerotouch/flash-image/inspect';
 import { memoryStorage } from '@zerotouch/flash-image/storage';
+import { audit } from '@zerotouch/manufacturing/audit/audit';
 import type { BurnEvent } from '@zerotouch/manufacturing/batch';
 import { parseSpec } from '@zerotouch/manufacturing/spec';
 import t from 'tap';
@@ -28,6 +30,18 @@ t.test('server roots are burnt into every image, and what is to be thought about
   t.match(await burn(spec, out, { clock, onProgress }), { burnt: 1, failed: 0 });
   t.equal(imageOf(out, 'x-000001').factory.serverRoots, `${[old, next, gone].join('\n')}\n`, 'each once, in the order of the spec');
   t.match(warnings, [/^SERVER_ROOT_RETIRES CN=old .*3650 days/, /^SERVER_ROOT_EXPIRED CN=gone/]);
+  const found: string[] = [];
+  const verify = (text: string) => {
+    found.length = 0;
+    return audit({ paths: [out], spec: parseSpec(text, 'batch.yaml'), clock, horizonDays: 90, onFinding: ({ code }) => found.push(code) });
+  };
+  await verify(spec);
+  t.strictSame(
+    found.filter((code) => code !== 'IMAGE_FIELDED'),
+    ['SERVER_ROOT_EXPIRED'],
+  );
+  await verify(certified('', 1));
+  t.ok(found.includes('SPEC_MISMATCH'), 'a spec without them is not the one it was burnt from');
   t.equal(parseSpec(certified('serverRoots: [a.pem]\n'), '/line/b.yaml').serverRoots?.[0], '/line/a.pem', 'relative to the spec');
 });
 
@@ -56,6 +70,12 @@ t.test('in flash they are one blob, ended by NUL; an image without them is as it
   t.ok(image.includes(Buffer.from('srv_roots\0')));
   t.ok(image.includes(Buffer.from(`${next}\n\0`)));
   t.equal(openImage(memoryStorage(image)).factory.serverRoots, `${next}\n`);
+  const fields = inspectImage(memoryStorage(image)).partitions.flatMap((partition) => partition.fields);
+  t.match(
+    fields.find(({ name }) => name === 'dps/srv_roots'),
+    { type: 'blob', value: `${next}\n`, encoding: undefined, secret: false },
+    'and shown as the text that it is',
+  );
   t.notOk(composeImage({ factory }).includes(Buffer.from('srv_roots')));
   t.end();
 });
