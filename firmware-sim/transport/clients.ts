@@ -2,6 +2,8 @@ import type { Clock } from '@zerotouch/foundation/clock';
 import type { DpsPort, HubPort } from '../boot/ports.js';
 import type { ClientName } from './client-names.js';
 import { type RouteMemory, withFallback } from './fallback.js';
+import { createSdkDps } from './sdk-dps.js';
+import { createSdkHub } from './sdk-hub.js';
 import { hubTransport, type TransportName, type WireTransportName } from './transport-names.js';
 
 /** The two ways out of a device. */
@@ -11,21 +13,21 @@ export interface CloudPorts {
 }
 
 /**
- * The ports of one client over one transport. Their code is loaded at the first call: a device keeps in memory only what it speaks.
+ * The ports of one client over one transport. What they stand on is loaded at the first call: a device keeps in memory only what it speaks.
  * @param transport our own client speaks `mqtt` and `mqtt-ws`
  */
 export function clientPorts(client: ClientName, clock: Clock, transport: TransportName = 'mqtt'): CloudPorts {
   const hub = hubTransport(transport);
   if (client === 'sdk') {
     return {
-      dps: lazyDps(async () => (await import('./sdk-dps.js')).createSdkDps({ clock, transport })),
-      hub: lazyHub(async () => (await import('./sdk-hub.js')).createSdkHub({ clock, transport: hub })),
+      dps: createSdkDps({ clock, transport }),
+      hub: createSdkHub({ clock, transport: hub }),
     };
   }
   const wire: WireTransportName = transport === 'mqtt-ws' ? 'mqtt-ws' : 'mqtt';
   return {
-    dps: lazyDps(async () => (await import('./wire-dps.js')).createWireDps({ clock, transport: wire })),
-    hub: lazyHub(async () => (await import('./wire-hub.js')).createWireHub({ clock, transport: wire })),
+    dps: lazyDps(async () => (await import('./wire-client.js')).createWireDps({ clock, transport: wire })),
+    hub: lazyHub(async () => (await import('./wire-client.js')).createWireHub({ clock, transport: wire })),
   };
 }
 

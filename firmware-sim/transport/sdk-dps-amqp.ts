@@ -1,13 +1,14 @@
-import amqp from 'azure-iot-provisioning-device-amqp';
 import { dial } from './dial.js';
 import { dropped, invalid, sortConnectionError } from './evidence.js';
 import { retryAfterOf, sortAmqpError } from './evidence-amqp.js';
 import { readDpsReply } from './replies.js';
 import { WatchedAmqpBase } from './sdk-amqp-base.js';
 import type { OpenDpsLine } from './sdk-dps-line.js';
+import { sdkPackage } from './sdk-package.js';
 
 /** The SDK's way to DPS by AMQP, over TLS or over WebSocket. */
 export function openAmqpDps(transport: 'amqp' | 'amqp-ws'): OpenDpsLine {
+  const { Amqp, AmqpWs } = sdkPackage('azure-iot-provisioning-device-amqp');
   return async ({ request, clock, signal, tell, fail }) => {
     const dialled = await dial(request, clock, signal);
     if (dialled.outcome !== 'open') return dialled;
@@ -38,8 +39,8 @@ export function openAmqpDps(transport: 'amqp' | 'amqp-ws'): OpenDpsLine {
         },
       },
     );
-    const Transport = transport === 'amqp' ? amqp.Amqp : amqp.AmqpWs;
-    const line = new Transport(watched.base as unknown as ConstructorParameters<typeof amqp.Amqp>[0]);
+    const Transport = transport === 'amqp' ? Amqp : AmqpWs;
+    const line = new Transport(watched.base as unknown as ConstructorParameters<typeof Amqp>[0]);
     line.on('error', (error) => fail(sortAmqpError(error, watched.networkError)));
     return {
       transport: line,

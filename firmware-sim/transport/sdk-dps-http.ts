@@ -4,12 +4,12 @@ import { createRequire } from 'node:module';
 import { type Duplex, PassThrough } from 'node:stream';
 import { parseJson } from '@zerotouch/azure-wire/json';
 import { isJsonObject } from '@zerotouch/azure-wire/twin';
-import http from 'azure-iot-provisioning-device-http';
 import { dial } from './dial.js';
 import { sortConnectionError } from './evidence.js';
 import { retryAfterOf } from './evidence-amqp.js';
 import { readDpsReply } from './replies.js';
 import type { DpsLineContext, OpenDpsLine } from './sdk-dps-line.js';
+import { sdkPackage } from './sdk-package.js';
 import { cut } from './socket.js';
 
 type Answer = (error: Error | null, body?: string, response?: IncomingMessage) => void;
@@ -21,20 +21,23 @@ interface SdkHttpBase {
 }
 
 /** The SDK's way to DPS by HTTPS: a request a call, over one connection while the server keeps it open. */
-export const openHttpDps: OpenDpsLine = async (context) => {
-  const agent = new DiallingAgent(context);
-  const own = createRequire(createRequire(import.meta.url).resolve('azure-iot-provisioning-device-http'));
-  const { Http } = own('azure-iot-http-base') as { Http: new () => SdkHttpBase };
-  const base = new Http();
-  base.setOptions({ http: { agent } });
-  watchAnswers(base, context);
-  return {
-    transport: new http.Http(base as unknown as ConstructorParameters<typeof http.Http>[0]),
-    networkError: () => undefined,
-    hangUp: () => agent.cut(),
-    cut: () => agent.cut(),
+export function openHttpDps(): OpenDpsLine {
+  const { Http } = sdkPackage('azure-iot-provisioning-device-http');
+  return async (context) => {
+    const agent = new DiallingAgent(context);
+    const own = createRequire(createRequire(import.meta.url).resolve('azure-iot-provisioning-device-http'));
+    const { Http: HttpBase } = own('azure-iot-http-base') as { Http: new () => SdkHttpBase };
+    const base = new HttpBase();
+    base.setOptions({ http: { agent } });
+    watchAnswers(base, context);
+    return {
+      transport: new Http(base as unknown as ConstructorParameters<typeof Http>[0]),
+      networkError: () => undefined,
+      hangUp: () => agent.cut(),
+      cut: () => agent.cut(),
+    };
   };
-};
+}
 
 /** Every answer is read here first; the SDK sees only what it does not get wrong, and no failure that it would repeat for ever. */
 function watchAnswers(base: SdkHttpBase, { request, tell, fail, failed }: DpsLineContext): void {

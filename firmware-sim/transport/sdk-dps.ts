@@ -1,20 +1,20 @@
 import type { Clock } from '@zerotouch/foundation/clock';
-import provisioning from 'azure-iot-provisioning-device';
 import type { DpsOutcome, DpsPort, DpsProgress } from '../boot/ports.js';
 import { dpsAddress, sdkHost } from './address.js';
 import { invalid, timedOut } from './evidence.js';
 import { sortAmqpError } from './evidence-amqp.js';
 import { Lifeline } from './lifeline.js';
 import { readAssignment } from './replies.js';
+import { openAmqpDps } from './sdk-dps-amqp.js';
+import { openHttpDps } from './sdk-dps-http.js';
 import type { DpsLine, OpenDpsLine } from './sdk-dps-line.js';
+import { openMqttDps } from './sdk-dps-mqtt.js';
+import { sdkPackage } from './sdk-package.js';
 import { PollingTransport } from './sdk-polling.js';
 import { securityClient } from './sdk-security.js';
 import { dpsToken } from './sign-in.js';
 import type { TransportName } from './transport-names.js';
 import { loadTransport, TransportFault } from './transport-package.js';
-
-// Node finds no names in this CommonJS module.
-const { ProvisioningDeviceClient } = provisioning;
 
 /**
  * DPS over the official clients. Left alone the SDK repeats a 429 or a 5xx for ever, and reconnects unseen after a drop between two
@@ -28,6 +28,7 @@ export function createSdkDps({ clock, transport = 'mqtt' }: { clock: Clock; tran
       if (attestation.kind === 'tpm' && transport.startsWith('mqtt'))
         return invalid('DPS takes no TPM over MQTT: use the transport amqp, amqp-ws or http');
       const address = dpsAddress(endpoint, transport);
+      const { ProvisioningDeviceClient } = sdkPackage('azure-iot-provisioning-device');
       const life = new Lifeline();
       const open = await openerOf(transport).catch((error: unknown) => {
         if (error instanceof TransportFault) return invalid(error.message);
@@ -85,12 +86,12 @@ async function openerOf(transport: TransportName): Promise<OpenDpsLine> {
   switch (transport) {
     case 'mqtt':
     case 'mqtt-ws':
-      return (await import('./sdk-dps-mqtt.js')).openMqttDps(transport);
+      return openMqttDps(transport);
     case 'amqp':
     case 'amqp-ws':
-      return (await loadTransport(transport, () => import('./sdk-dps-amqp.js'))).openAmqpDps(transport);
+      return loadTransport(transport, () => openAmqpDps(transport));
     case 'http':
-      return (await loadTransport(transport, () => import('./sdk-dps-http.js'))).openHttpDps;
+      return loadTransport(transport, () => openHttpDps());
   }
 }
 

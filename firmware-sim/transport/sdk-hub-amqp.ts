@@ -1,14 +1,16 @@
 import { parseSas } from '@zerotouch/azure-wire/sas';
 import type { TransportConfig } from 'azure-iot-common';
-import amqp from 'azure-iot-device-amqp';
 import { WEB_SOCKET_PATH } from './address.js';
 import { invalid } from './evidence.js';
 import { sortAmqpError } from './evidence-amqp.js';
 import { WatchedAmqpBase } from './sdk-amqp-base.js';
 import type { HubLine, OpenHubLine } from './sdk-hub-line.js';
+import { type SdkPackages, sdkPackage } from './sdk-package.js';
 
 /** The SDK's way to a hub by AMQP, over TLS or over WebSocket. */
 export function openAmqpHub(transport: 'amqp' | 'amqp-ws'): OpenHubLine {
+  const { Amqp } = sdkPackage('azure-iot-device-amqp');
+  const Transport = transport === 'amqp' ? Amqp : overWebSocket(Amqp);
   return (socket, provider, { onClose, fail, reading }) => {
     const watched = new WatchedAmqpBase(
       'azure-iot-device-amqp',
@@ -24,8 +26,7 @@ export function openAmqpHub(transport: 'amqp' | 'amqp-ws'): OpenHubLine {
         },
       },
     );
-    const Transport = transport === 'amqp' ? amqp.Amqp : AmqpOverWebSocket;
-    const line = new Transport(provider, watched.base as unknown as ConstructorParameters<typeof amqp.Amqp>[1]);
+    const line = new Transport(provider, watched.base as unknown as ConstructorParameters<typeof Amqp>[1]);
     return {
       transport: line as unknown as HubLine['transport'],
       ambiguous: false,
@@ -45,8 +46,10 @@ export function openAmqpHub(transport: 'amqp' | 'amqp-ws'): OpenHubLine {
 }
 
 /** The SDK's own AmqpWs takes no base, and so no connection but one that it opens itself. */
-class AmqpOverWebSocket extends amqp.Amqp {
-  protected override _getConnectionUri({ gatewayHostName, host }: TransportConfig): string {
-    return `wss://${gatewayHostName ?? host}:443${WEB_SOCKET_PATH}`;
-  }
+function overWebSocket(Amqp: SdkPackages['azure-iot-device-amqp']['Amqp']): typeof Amqp {
+  return class AmqpOverWebSocket extends Amqp {
+    protected override _getConnectionUri({ gatewayHostName, host }: TransportConfig): string {
+      return `wss://${gatewayHostName ?? host}:443${WEB_SOCKET_PATH}`;
+    }
+  };
 }

@@ -1,23 +1,24 @@
 import { parseHubDelivery } from '@zerotouch/azure-wire/hub-mqtt';
 import { parseJson } from '@zerotouch/azure-wire/json';
-import mqtt from 'azure-iot-device-mqtt';
 import { invalid, sortSdkError, timedOut } from './evidence.js';
 import { readDesired } from './replies.js';
 import { WatchedBase } from './sdk-base.js';
 import type { HubLineWatch, OpenHubLine } from './sdk-hub-line.js';
+import { sdkPackage } from './sdk-package.js';
 import type { WireTransportName } from './transport-names.js';
 
 /** The SDK's way to a hub by MQTT, over TLS or over WebSocket. */
 export function openMqttHub(transport: WireTransportName): OpenHubLine {
+  const { Mqtt, MqttWs } = sdkPackage('azure-iot-device-mqtt');
   return (socket, provider, watch, redial) => {
     const watched = new WatchedBase(
       'azure-iot-device-mqtt',
       { socket, transport },
       { onClose: watch.onClose, onMessage: (...message) => hear(watch, ...message) },
     );
-    const Transport = transport === 'mqtt' ? mqtt.Mqtt : mqtt.MqttWs;
+    const Transport = transport === 'mqtt' ? Mqtt : MqttWs;
     return {
-      transport: new Transport(provider, watched.base as unknown as ConstructorParameters<typeof mqtt.Mqtt>[1]),
+      transport: new Transport(provider, watched.base as unknown as ConstructorParameters<typeof Mqtt>[1]),
       ambiguous: true,
       networkError: () => watched.networkError,
       renewsInPlace: false,

@@ -1,7 +1,7 @@
 import type { JsonObject } from '@zerotouch/azure-wire/twin';
 import type { Clock } from '@zerotouch/foundation/clock';
-import common, { type AuthenticationProvider, type TransportConfig } from 'azure-iot-common';
-import device from 'azure-iot-device';
+import type { AuthenticationProvider, TransportConfig } from 'azure-iot-common';
+import type { Client } from 'azure-iot-device';
 import type { Assignment } from '../boot/kept.js';
 import type { Failure, HubPort, HubSession, MethodCall } from '../boot/ports.js';
 import type { Identity } from '../identity/identity.js';
@@ -13,18 +13,14 @@ import { sortAmqpError } from './evidence-amqp.js';
 import { type HubSignIn, signInToHub } from './hub-sign-in.js';
 import { Lifeline } from './lifeline.js';
 import { readReportReply, readTwinReply } from './replies.js';
+import { openAmqpHub } from './sdk-hub-amqp.js';
 import type { HubLine, OpenHubLine, TwinReply } from './sdk-hub-line.js';
+import { openMqttHub } from './sdk-hub-mqtt.js';
+import { sdkPackage } from './sdk-package.js';
 import { CONTENT, encodeTelemetry } from './telemetry.js';
 import { TokenRenewal } from './token-renewal.js';
 import type { HubTransportName } from './transport-names.js';
 import { loadTransport, TransportFault } from './transport-package.js';
-
-// Node finds no names in these CommonJS modules.
-const { Message, NoRetry } = common;
-const { Client, SharedAccessSignatureAuthenticationProvider, X509AuthenticationProvider } = device;
-
-/** The official client of a device. */
-export type SdkClient = InstanceType<typeof Client>;
 
 /**
  * A hub over the official client, without its retries: a loss is told, never mended unseen. `connected` means that the subscription
@@ -38,6 +34,8 @@ export function createSdkHub({ clock, transport = 'mqtt' }: { clock: Clock; tran
       if (signed.outcome !== 'signed') return signed;
       const open = await openerOf(transport);
       if ('outcome' in open) return open;
+      // Now, and not while a server waits for the first word.
+      sdkPackage('azure-iot-device');
       const redial = (until: AbortSignal) => dial({ ...endpoint, ...address, attestation: identity.attestation }, clock, until);
       const dialled = await redial(signal);
       if (dialled.outcome !== 'open') return dialled;
@@ -61,9 +59,9 @@ export function createSdkHub({ clock, transport = 'mqtt' }: { clock: Clock; tran
 
 /** Loaded when first needed: AMQP is a package of its own, which a device that speaks MQTT need not have. */
 async function openerOf(transport: HubTransportName): Promise<OpenHubLine | Failure> {
-  if (transport === 'mqtt' || transport === 'mqtt-ws') return (await import('./sdk-hub-mqtt.js')).openMqttHub(transport);
+  if (transport === 'mqtt' || transport === 'mqtt-ws') return openMqttHub(transport);
   try {
-    return (await loadTransport(transport, () => import('./sdk-hub-amqp.js'))).openAmqpHub(transport);
+    return loadTransport(transport, () => openAmqpHub(transport));
   } catch (error) {
     if (error instanceof TransportFault) return invalid(error.message);
     throw error;
@@ -77,6 +75,7 @@ function authentication(
   token: string | undefined,
 ): AuthenticationProvider {
   const where: TransportConfig = { host: hub, deviceId, ...(gateway === undefined ? {} : { gatewayHostName: gateway }) };
+  const { SharedAccessSignatureAuthenticationProvider, X509AuthenticationProvider } = sdkPackage('azure-iot-device');
   // Not the SDK's shared-access-key provider: it signs with the machine's time and reconnects in secret to renew.
   if (attestation.kind !== 'x509') return new SharedAccessSignatureAuthenticationProvider({ ...where, sharedAccessSignature: token ?? '' });
   return new X509AuthenticationProvider({ ...where, x509: { cert: attestation.certificate, key: attestation.privateKey } });
@@ -87,7 +86,7 @@ export class SdkSession implements HubSession {
   readonly #life = new Lifeline();
   readonly #clock: Clock;
   readonly #line: HubLine;
-  readonly #client: SdkClient;
+  readonly #client: Client;
   /** The twin reply that the SDK is reading right now. */
   #reply: TwinReply | undefined;
   /** Before, what the client makes of a failure is all there is to go by. */
@@ -98,6 +97,8 @@ export class SdkSession implements HubSession {
 
   constructor(open: (watch: Parameters<OpenHubLine>[2]) => HubLine, clock: Clock) {
     this.#clock = clock;
+    const { NoRetry } = sdkPackage('azure-iot-common');
+    const { Client } = sdkPackage('azure-iot-device');
     this.#line = open({
       onClose: () => this.#closed(),
       fail: (failure) => this.#life.lose(failure),
@@ -112,7 +113,7 @@ export class SdkSession implements HubSession {
     this.#life.onLost(() => void this.#line.cut());
   }
 
-  get client(): SdkClient {
+  get client(): Client {
     return this.#client;
   }
 
@@ -170,6 +171,7 @@ export class SdkSession implements HubSession {
   async send(message: JsonObject, signal: AbortSignal): ReturnType<HubSession['send']> {
     const encoded = encodeTelemetry(message);
     if (encoded.outcome !== 'encoded') return encoded;
+    const { Message } = sdkPackage('azure-iot-common');
     const telemetry = new Message(encoded.text);
     telemetry.contentType = CONTENT.type;
     telemetry.contentEncoding = CONTENT.encoding;

@@ -2,6 +2,8 @@ import type { Clock } from '@zerotouch/foundation/clock';
 import type provisioning from 'azure-iot-provisioning-device';
 import type { IdentityTpm } from '../identity/attestation.js';
 import type { Identity } from '../identity/identity.js';
+import { sdkPackage } from './sdk-package.js';
+import { clockedKeyClient } from './sdk-security-key.js';
 
 /** What the SDK's provisioning client asks for the device's credentials. */
 export type SecurityClient = Parameters<typeof provisioning.ProvisioningDeviceClient.create>[3];
@@ -11,11 +13,10 @@ export async function securityClient({ attestation, registrationId }: Identity, 
   // The SDK's packages declare their signatures by copies of one class that the compiler must hold apart.
   if (attestation.kind === 'tpm') return new TpmSecurity(registrationId, attestation.tpm) as unknown as SecurityClient;
   if (attestation.kind === 'x509') {
-    const { X509Security } = await import('azure-iot-security-x509');
+    const { X509Security } = sdkPackage('azure-iot-security-x509');
     return new X509Security(registrationId, { cert: attestation.certificate, key: attestation.privateKey });
   }
-  const { ClockedKeyClient } = await import('./sdk-security-key.js');
-  return new ClockedKeyClient(registrationId, Buffer.from(attestation.key).toString('base64'), clock) as unknown as SecurityClient;
+  return clockedKeyClient(registrationId, Buffer.from(attestation.key).toString('base64'), clock) as unknown as SecurityClient;
 }
 
 type Done<T> = (error: Error | null, result?: T) => void;

@@ -20,12 +20,12 @@ export class TransportFault extends Fault<'TRANSPORT_MISSING'> {}
  * Loads the code of a transport.
  * @throws TransportFault TRANSPORT_MISSING when its packages are not installed
  */
-export async function loadTransport<T>(transport: TransportName, load: () => Promise<T>): Promise<T> {
+export function loadTransport<T>(transport: TransportName, load: () => T): T {
   try {
-    return await load();
+    return load();
   } catch (error) {
     const code: unknown = Reflect.get(Object(error), 'code');
-    if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') throw error;
+    if (code !== 'MODULE_NOT_FOUND') throw error;
     throw missing(transport);
   }
 }
