@@ -105,12 +105,30 @@ EOF
   chmod +x "$node"
 }
 
-# The tools take the port after the TPM's own for its control channel.
+# The tools take the port after the TPM's own for its control channel: prints the first of two that are free, one after the other.
+free_pair() {
+  local port
+  while port=$(free_port); do
+    if node -e "require('node:net').createServer().listen($port+1,'127.0.0.1',()=>process.exit()).on('error',()=>process.exit(1))"; then
+      echo "$port"
+      return
+    fi
+  done
+}
+
+# Prints the port. Somebody else may take one of the two before the TPM does: then it is tried with others.
 start_tpm() {
-  local folder=$1 port=$2
+  local folder=$1 port
   mkdir "$folder"
-  swtpm socket --tpm2 --tpmstate dir="$folder" --flags not-need-init,startup-clear --daemon --pid file="$folder/pid" \
-    --server type=tcp,port="$port",bindaddr=127.0.0.1 --ctrl type=tcp,port=$((port + 1)),bindaddr=127.0.0.1
+  for _ in 1 2 3 4 5; do
+    port=$(free_pair)
+    if swtpm socket --tpm2 --tpmstate dir="$folder" --flags not-need-init,startup-clear --daemon --pid file="$folder/pid" \
+      --server type=tcp,port="$port",bindaddr=127.0.0.1 --ctrl type=tcp,port=$((port + 1)),bindaddr=127.0.0.1 >&2; then
+      echo "$port"
+      return
+    fi
+  done
+  return 1
 }
 
 # Taken from the package, which is not installed: it would become the clock of this machine.
@@ -152,8 +170,7 @@ run() {
   start_redis "$folder.redis" "$redis"
   export ZT_TEST_REDIS="redis://127.0.0.1:$redis"
   local tpm
-  tpm=$(free_port)
-  start_tpm "$folder.tpm" "$tpm"
+  tpm=$(start_tpm "$folder.tpm")
   export ZT_TEST_TPM="swtpm:host=127.0.0.1,port=$tpm"
   install_pkcs11js "$folder.pkcs11"
   export ZT_TEST_PKCS11JS="$folder.pkcs11" ZT_TEST_SOFTHSM=/usr/lib/softhsm/libsofthsm2.so
