@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { openLedger } from '@zerotouch/manufacturing/ledger/ledger';
 import t from 'tap';
-import { ledgerTests, rowsOf } from '../manufacturing/ledger/suite.js';
+import { rowsOf } from '../manufacturing/ledger/bench.js';
+import { ledgerTests } from '../manufacturing/ledger/suite.js';
 import { postgresPlace, serverAddress } from './postgres-place.js';
 
 ledgerTests(t, postgresPlace);

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { Test } from 'tap';
-import type { LedgerPlace } from '../manufacturing/ledger/suite.js';
+import type { LedgerPlace } from '../manufacturing/ledger/bench.js';
 
 /** The address of the server that scripts/services.sh started; without it, service tests fail and do not skip. */
 export function serverAddress(): string {
