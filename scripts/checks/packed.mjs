@@ -1,5 +1,5 @@
 // Packs both packages, installs each alone in an empty folder, and works from there: the zerotouch package burns and inspects, the device
-// package boots what was burnt against the local cloud of the zerotouch package, whose web view is there.
+// package boots what was burnt against the local cloud of the zerotouch package, whose web view is there; its fleet powers all of it on.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -52,6 +52,10 @@ try {
       const result = lastLine(command(lean, 'zerotouch-device', [image, ...wire]));
       expect('boot without optional packages', result.state === 'running', result);
     }
+    const fleetSpec = join(place, 'fleet.json');
+    writeFileSync(fleetSpec, JSON.stringify({ version: 1, images: batch }));
+    const fleet = lastLine(command(zerotouch, 'zerotouch', ['fleet', fleetSpec, '--workers', '2', '--json', '--quiet', '--cloud', state]));
+    expect('fleet', fleet.running === images.length && fleet.failed === 0 && fleet.processes === 2, fleet);
     const operate = (...args) => command(zerotouch, 'zerotouch', [...args, '--json', '--cloud', state]);
     const [{ name: hub }] = lastLine(operate('dps', 'linked-hub', 'list'));
     operate('hub', 'device-identity', 'create', '-n', hub, '-d', 'told');
@@ -60,7 +64,7 @@ try {
     expect('dps and hub', told.cloudToDeviceMessageCount === 1, told);
   });
   console.log(
-    `packed packages: ${images.length} images burnt and inspected from zerotouch, each booted from zerotouch-device with sdk and wire; ` +
+    `packed packages: ${images.length} images burnt and inspected from zerotouch, each booted from zerotouch-device with sdk and wire, all of them by fleet; ` +
       `zerotouch-device takes ${megabytes.all} MB installed, ${megabytes.mqtt} MB with MQTT by our own client alone`,
   );
 } finally {
