@@ -9,7 +9,7 @@ import { askSide, forkSide, imagesOf, withBatch } from './sides.js';
 import type { StartAnswer, StartOrder } from './start-side.js';
 
 /** Starts of each contender, taking turns. */
-const ROUNDS = 9;
+const ROUNDS = 15;
 
 const contenders = [
   { name: 'zerotouch', kind: 'zerotouch', client: 'sdk' },
