@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
 import { type FlashImage, openImage } from '@zerotouch/flash-image/image';
@@ -77,3 +77,12 @@ export function imageOf(out: string, registrationId: string): FlashImage {
   if (entry === undefined) throw new Error(`${registrationId} is not in the manifest`);
   return openImage(memoryStorage(readFileSync(join(out, entry.image))));
 }
+
+/** The permissions of a file. */
+export const modeOf = (path: string): number => statSync(path).mode & 0o777;
+
+/** The paths of all files in a folder and below. */
+export const filesUnder = (folder: string): string[] =>
+  readdirSync(folder, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
