@@ -5,7 +5,7 @@ import { type Machine, thisMachine } from '../capacity.js';
 import { FleetFault } from '../faults.js';
 import { inTime } from './in-time.js';
 import { openQueuePlace, type QueuePlace } from './queue-place.js';
-import { RUNS_QUEUE, type RunRecord, type ShardJob, shardsQueue } from './run-record.js';
+import { RUNS_QUEUE, type RunRecord, runJob, type ShardJob, shardsQueue, toldOf } from './run-record.js';
 import { type DutyGround, ShardDuty } from './shard-duty.js';
 
 /** What a worker tells of itself. */
@@ -136,8 +136,7 @@ class FleetWorker {
         expected: record.version,
         remedy: `install zerotouch ${record.version} on this machine`,
       });
-      const job = await this.#runs.getJob(`run-${record.id}`);
-      await job?.log(fault.message);
+      await note(this.#runs, record.id, fault.message);
       throw fault;
     }
     const taker = await this.#place.taker<ShardJob>(shardsQueue(record.id), leaseMs);
@@ -207,6 +206,9 @@ class RunDuty {
 
   async #look(duty: ShardDuty): Promise<void> {
     if (duty.fault !== undefined) {
+      // Beside the record, which outlasts the shard's own report: the next attempt writes over that one.
+      const { name } = this.#options;
+      await note(this.#runs, this.#record.id, `${name} gives shard ${duty.shard} back: ${toldOf(duty.fault)}`);
       await this.#giveBack(duty, duty.fault.message);
       // Its process died: another attempt may go well. Anything else would go wrong again.
       if ((duty.fault as { code?: string }).code !== 'SHARD_LOST') throw duty.fault;
@@ -242,10 +244,15 @@ class RunDuty {
   async #forget(): Promise<void> {
     const { id } = this.#record;
     await this.#place.queue(shardsQueue(id)).obliterate({ force: true });
-    await this.#runs.remove(`run-${id}`);
+    await this.#runs.remove(runJob(id));
   }
 
   #tell(event: 'taken' | 'running' | 'given-back' | 'lost', { shard, attempt }: ShardDuty, reason?: string): void {
     this.#options.onEvent?.({ event, run: this.#record.id, shard, attempt, ...(reason === undefined ? {} : { reason }) });
   }
+}
+
+/** Leaves a line for who submitted a fleet, unless it is gone. */
+async function note(runs: Queue<RunRecord>, run: string, line: string): Promise<void> {
+  await runs.addJobLog(runJob(run), line).catch(() => undefined);
 }

@@ -11,7 +11,7 @@ import { ShardHandle } from '../shard-handle.js';
 import type { FleetSpec } from '../spec.js';
 import { inTime } from './in-time.js';
 import { openQueuePlace, type QueuePlace } from './queue-place.js';
-import { digestOf, namesDigestOf, RUNS_QUEUE, type RunRecord, type ShardJob, shardsQueue } from './run-record.js';
+import { digestOf, namesDigestOf, RUNS_QUEUE, type RunRecord, runJob, type ShardJob, shardsQueue } from './run-record.js';
 import { ShardBook } from './shard-book.js';
 
 /** How a fleet is powered on by the workers of a queue. */
@@ -115,7 +115,7 @@ class QueuedFleet {
         })),
       );
       this.#startedAt = clock.monotonic();
-      await this.#runs.add('run', this.#record, { jobId: `run-${this.#record.id}` });
+      await this.#runs.add('run', this.#record, { jobId: runJob(this.#record.id) });
       onControls?.(this.#controls());
       const aborted = await this.#last();
       const seconds = (clock.monotonic() - this.#startedAt) / 1000;
@@ -156,14 +156,14 @@ class QueuedFleet {
 
   async #update(change: Partial<RunRecord>): Promise<void> {
     this.#record = { ...this.#record, ...change };
-    const job = await this.#inTime(this.#runs.getJob(`run-${this.#record.id}`));
+    const job = await this.#inTime(this.#runs.getJob(runJob(this.#record.id)));
     await this.#inTime(job?.updateData(this.#record) ?? Promise.resolve());
   }
 
   #refused = 0;
   /** What workers that would not take part have written beside the record. */
   async #refusals(): Promise<string[]> {
-    const { logs } = await this.#inTime(this.#runs.getJobLogs(`run-${this.#record.id}`, this.#refused));
+    const { logs } = await this.#inTime(this.#runs.getJobLogs(runJob(this.#record.id), this.#refused));
     this.#refused += logs.length;
     return logs;
   }
@@ -198,7 +198,7 @@ class QueuedFleet {
       // A worker that has died since has nothing left to switch off.
       while (clock.monotonic() < until && (await this.#inTime(this.#shards.getActiveCount())) > 0) await clock.wait(LOOK_MS / 2);
       await this.#inTime(this.#shards.obliterate({ force: true }));
-      await this.#inTime(this.#runs.remove(`run-${this.#record.id}`).then(() => undefined));
+      await this.#inTime(this.#runs.remove(runJob(this.#record.id)).then(() => undefined));
     } catch {
       // The queue has gone: what ended the fleet says so, and the workers see that nobody counts on.
     }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import type { Endpoint } from '@zerotouch/firmware-sim/boot/ports';
 import { seededEntropy } from '@zerotouch/foundation/entropy';
+import { isFault } from '@zerotouch/foundation/fault';
 import type { Tally } from '../metrics.js';
 import { planDevices, shareOf } from '../plan.js';
 import type { ShardDevice } from '../shard.js';
@@ -13,6 +14,11 @@ export type ControlMessage = Extract<ToShard, { kind: 'pause' | 'resume' | 'cut'
 
 /** The queue in which the fleets that run stand, each as one job that nobody takes. */
 export const RUNS_QUEUE = 'zerotouch-fleet-runs';
+
+/** The job in it of one fleet. What workers have to say to who submitted it stands in its log. */
+export function runJob(run: string): string {
+  return `run-${run}`;
+}
 
 /** The queue in which the shards of one fleet wait. */
 export function shardsQueue(run: string): string {
@@ -59,6 +65,11 @@ export interface ShardReport {
   readonly settled: boolean;
   /** Why the worker gave it back. */
   readonly fault?: string;
+}
+
+/** What is told of a fault to who submitted the fleet. */
+export function toldOf(fault: Error): string {
+  return isFault(fault) ? fault.message : `failed: ${fault.message}`;
 }
 
 /** A digest of names, for telling whether two machines see the same images. */

@@ -66,12 +66,13 @@ export class ShardBook {
 
   #giveUp({ data: { shard }, progress, attemptsStarted }: Job<ShardJob>): void {
     const report = reportIn(progress);
-    if (report?.fault !== undefined) this.#noteOnce(`${report.worker} gave shard ${shard} back: ${report.fault}`);
     if (attemptsStarted < MOST_ATTEMPTS) return;
+    const last =
+      report === undefined ? '' : `, the last by ${report.worker}${report.fault === undefined ? '' : `, which says: ${report.fault}`}`;
     throw new FleetFault('SHARD_LOST', 'a shard of the fleet was lost time after time', {
       where: `shard ${shard} of ${this.#shards}`,
-      seen: `${attemptsStarted} attempts${report === undefined ? '' : `, the last by ${report.worker}`}`,
-      expected: report?.fault ?? 'a worker that lives until the end of the fleet',
+      seen: `${attemptsStarted} attempts${last}`,
+      expected: 'a worker that lives until the end of the fleet',
       remedy: 'look at what the workers say of it (out of memory?)',
     });
   }

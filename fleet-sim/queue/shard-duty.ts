@@ -1,5 +1,4 @@
 import type { Clock } from '@zerotouch/foundation/clock';
-import { isFault } from '@zerotouch/foundation/fault';
 import type { Job } from 'bullmq';
 import { layOut, type Machine } from '../capacity.js';
 import { FleetFault } from '../faults.js';
@@ -7,7 +6,7 @@ import { listImages } from '../images.js';
 import { emptyTally } from '../metrics.js';
 import { orderOf } from '../plan.js';
 import { ShardHandle } from '../shard-handle.js';
-import { devicesOf, digestOf, namesDigestOf, type RunRecord, type ShardJob, type ShardReport, shifted } from './run-record.js';
+import { devicesOf, digestOf, namesDigestOf, type RunRecord, type ShardJob, type ShardReport, shifted, toldOf } from './run-record.js';
 
 /** A shard that begins no later than this after its fleet keeps the fleet's time, milliseconds. */
 const IN_TIME_MS = 5_000;
@@ -108,7 +107,7 @@ export class ShardDuty {
   #report(): ShardReport & object {
     const { worker } = this.#ground;
     const tally = { ...emptyTally(), ...this.#handle.tally };
-    const fault = this.fault === undefined ? {} : { fault: isFault(this.fault) ? this.fault.message : `failed: ${this.fault.message}` };
+    const fault = this.fault === undefined ? {} : { fault: toldOf(this.fault) };
     return { attempt: this.attempt, worker, tally, settled: this.#settled, ...fault };
   }
 }

@@ -159,7 +159,7 @@ for (const [store, url = ''] of stores) {
     const fit = worker('fit', { once: true });
     t.match(await fleet, { running: DEVICES, failed: 0 });
     t.match(notes.join('\n'), /worker old/);
-    t.match(notes.join('\n'), /misled gave shard \d back: .*not the images/);
+    t.match(notes.join('\n'), /misled gives shard \d back: .*not the images/);
     await fit.ended;
   });
 
