@@ -6,6 +6,13 @@ export const LOCAL_ID_SCOPE = '0ne00000A1B';
 /** The device endpoint of DPS in the public Azure cloud; the local cloud answers to the same name. */
 export const GLOBAL_DPS_HOST = 'global.azure-devices-provisioning.net';
 
+const AZURE_DPS = /\.azure-devices-provisioning\.(?:net|cn|us)$/i;
+
+/** Whether a host name is of Azure's own DPS, in the public cloud, China's or the US government's. Source: azure/china, azure-government docs. */
+export function isAzureDps(host: string): boolean {
+  return AZURE_DPS.test(host);
+}
+
 /** Longest registration id, in characters. Source: iot-dps/concepts-service. */
 export const REGISTRATION_ID_MAX = 128;
 

@@ -17,6 +17,8 @@ export { type FleetSpec, fleetSpecJsonSchema, parseFleetSpec } from './spec.js';
 export interface FleetOptions {
   /** Where its devices go. */
   readonly endpoint: Endpoint;
+  /** Most devices a second that come back after a power cut; absent: all at once. */
+  readonly backPerSecond?: number;
   /** Processes; absent: one a core, more where descriptors ask for it. */
   readonly workers?: number;
   /** Path of another runtime for the processes: Bun. */
@@ -93,7 +95,9 @@ export async function runFleet(spec: FleetSpec, options: FleetOptions): Promise<
     const devices = planDevices(spec, images, entropy);
     const startedAt = clock.now() + 100;
     const ends = shards.map((shard, index) =>
-      shard.run(orderOf(spec, mine(devices, index), options.endpoint, layout.sources[index] ?? [], shards.length, startedAt)),
+      shard.run(
+        orderOf(spec, mine(devices, index), options.endpoint, layout.sources[index] ?? [], shards.length, startedAt, options.backPerSecond),
+      ),
     );
     options.onControls?.(controlsOf(shards));
     const aborted = await lastUntil(ends, shards, images.length, spec, { ...options, clock });

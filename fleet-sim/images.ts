@@ -132,10 +132,10 @@ class FleetStorage implements Storage {
   }
 }
 
-/** Who is in an image. @throws FleetFault IMAGE_UNUSABLE naming the file */
-export function registrationIdIn(path: string): string {
+/** Who is in an image, and for which DPS. @throws FleetFault IMAGE_UNUSABLE naming the file */
+export function factoryIn(path: string): { readonly registrationId: string; readonly idScope: string } {
   try {
-    return open(path, new FleetStorage(path, false)).factory.registrationId;
+    return open(path, new FleetStorage(path, false)).factory;
   } catch (cause) {
     const said = cause instanceof Error ? cause.message : String(cause);
     throw new FleetFault('IMAGE_UNUSABLE', said.startsWith(path) ? said : `${path}: ${said}`, { remedy: 'burn it again', cause });

@@ -30,7 +30,7 @@ export function planDevices(spec: FleetSpec, images: readonly string[], entropy:
   });
 }
 
-/** What one shard of a fleet does. @param shards how many there are: they boot together as many devices at a time as the spec says */
+/** What one shard of a fleet does. @param shards how many there are: they boot together as many devices at a time as the spec says, and bring back as many a second */
 export function orderOf(
   spec: FleetSpec,
   devices: readonly ShardDevice[],
@@ -38,6 +38,7 @@ export function orderOf(
   sourceAddresses: readonly string[],
   shards: number,
   startedAt: number,
+  backPerSecond?: number,
 ): ShardOrder {
   const { powerOn, tls, afterwards, writeBack } = spec;
   return {
@@ -46,6 +47,7 @@ export function orderOf(
     tls,
     ...(powerOn.profile === 'paced' ? { booting: Math.max(1, Math.round(powerOn.booting / shards)) } : {}),
     ...(afterwards.telemetryEverySeconds === undefined ? {} : { telemetrySeconds: afterwards.telemetryEverySeconds }),
+    ...(backPerSecond === undefined ? {} : { backPerSecond: backPerSecond / shards }),
     powerOffAfterRunning: afterwards.powerOff,
     writeBack,
     sourceAddresses,

@@ -1,5 +1,5 @@
 import { lockImages } from './image-locks.js';
-import { registrationIdIn } from './images.js';
+import { factoryIn } from './images.js';
 import { emptyTally } from './metrics.js';
 import { Shard } from './shard.js';
 import type { FromShard, ToShard } from './shard-messages.js';
@@ -31,7 +31,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => un
 async function handle(message: ToShard): Promise<void> {
   switch (message.kind) {
     case 'prepare':
-      tell({ kind: 'prepared', registrationIds: message.images.map(registrationIdIn) });
+      tell({ kind: 'prepared', registrationIds: message.images.map((image) => factoryIn(image).registrationId) });
       break;
     case 'run': {
       const { order } = message;

@@ -30,6 +30,8 @@ export interface ShardOrder {
   /** Most devices that boot at a time; absent: as the switches say. */
   readonly booting?: number;
   readonly telemetrySeconds?: number;
+  /** Most devices a second that come back after a power cut; absent: all at once, as they do where power comes back. */
+  readonly backPerSecond?: number;
   readonly powerOffAfterRunning: boolean;
   readonly writeBack: boolean;
   readonly sourceAddresses: readonly string[];
@@ -123,12 +125,18 @@ export class Shard {
       return 'region' in which ? this.#order.devices[index]?.region === which.region : systemEntropy.unit() < which.share;
     });
     await Promise.all(cut.map((device) => device.off()));
+    const { backPerSecond } = this.#order;
     try {
       await this.#clock.wait(forMs, this.#stop.signal);
-    } catch {
-      return;
+      for (const device of cut) {
+        await this.#paused;
+        if (this.#stop.signal.aborted) return;
+        device.on();
+        if (backPerSecond !== undefined) await this.#clock.wait(1000 / backPerSecond, this.#stop.signal);
+      }
+    } catch (error) {
+      if (!this.#stop.signal.aborted) throw error;
     }
-    for (const device of cut) device.on();
   }
 
   /** Everything so far. */

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
+import { isAzureDps, LOCAL_ID_SCOPE } from '@zerotouch/azure-wire/ids';
 import type { Endpoint } from '@zerotouch/firmware-sim/boot/ports';
 import { CLOUD_FILE, readCloudFile } from '@zerotouch/firmware-sim/runtime/cloud-file';
 import type { FleetSpec } from '@zerotouch/fleet-sim/fleet';
@@ -24,7 +25,7 @@ export interface Person {
 /**
  * The local cloud of this folder; or a real endpoint, which takes a rate that it allows, an estimate of what it costs, and its name a second
  * time: in `--confirm`, or typed at a terminal.
- * @throws Fault NO_LOCAL_CLOUD, NOT_CONFIRMED; FleetFault IMAGES_MISSING
+ * @throws Fault NO_LOCAL_CLOUD, NOT_CONFIRMED, ID_SCOPE_MISMATCH; FleetFault IMAGES_MISSING, IMAGE_UNUSABLE
  */
 export async function chooseEndpoint(
   spec: FleetSpec,
@@ -41,8 +42,10 @@ export async function chooseEndpoint(
     });
   }
   const perSecond = rateOf(spec, endpoint, maxRate);
-  const { listImages } = await import('@zerotouch/fleet-sim/images');
-  const estimate = estimateFleet(spec, (await listImages(spec.images, spec.devices)).length, perSecond);
+  const { factoryIn, listImages } = await import('@zerotouch/fleet-sim/images');
+  const images = await listImages(spec.images, spec.devices);
+  if (isAzureDps(endpoint)) refuseLocalScope(factoryIn(images[0] ?? '').idScope, spec.images);
+  const estimate = estimateFleet(spec, images.length, perSecond);
   output.event({ event: 'estimate', endpoint, ...estimate }, `${endpoint}: ${estimateWords(estimate)}`);
   const isPerson = person.input.isTTY === true && person.output.isTTY === true;
   const named = confirm ?? (isPerson ? await ask(endpoint, person, signal) : undefined);
@@ -52,6 +55,17 @@ export async function chooseEndpoint(
     seen: named === undefined ? estimateWords(estimate) : named,
     expected: confirm === undefined && isPerson ? endpoint : `--confirm ${endpoint}`,
     remedy: 'name the endpoint again when that is what you want; nothing has been powered on',
+  });
+}
+
+/** A batch has one ID scope: its first image tells it. @throws Fault ID_SCOPE_MISMATCH */
+function refuseLocalScope(idScope: string, where: string): void {
+  if (idScope !== LOCAL_ID_SCOPE) return;
+  throw new Fault('ID_SCOPE_MISMATCH', 'these images were burnt for the local cloud: Azure would refuse every device', {
+    where,
+    seen: idScope,
+    expected: 'the ID scope of your DPS instance (az iot dps show: properties.idScope)',
+    remedy: 'say idScope in the batch spec, and burn into another folder',
   });
 }
 

@@ -15,7 +15,7 @@ import { digestOf, namesDigestOf, RUNS_QUEUE, type RunRecord, runJob, type Shard
 import { ShardBook } from './shard-book.js';
 
 /** How a fleet is powered on by the workers of a queue. */
-export interface QueuedFleetOptions extends Pick<FleetOptions, 'endpoint' | 'signal' | 'onTally' | 'onControls'> {
+export interface QueuedFleetOptions extends Pick<FleetOptions, 'endpoint' | 'backPerSecond' | 'signal' | 'onTally' | 'onControls'> {
   /** URL of the queue; a secret. */
   readonly url: string;
   /** Of zerotouch; workers of another refuse. */
@@ -58,6 +58,7 @@ export async function runQueuedFleet(spec: FleetSpec, options: QueuedFleetOption
       devices: images.length,
       shards,
       endpoint: options.endpoint,
+      ...(options.backPerSecond === undefined ? {} : { backPerSecond: options.backPerSecond }),
       seed: entropy.bytes(16).toString('hex'),
       namesDigest: namesDigestOf(images),
       idsDigests: ids.map(digestOf),

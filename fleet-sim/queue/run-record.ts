@@ -34,6 +34,8 @@ export interface RunRecord {
   readonly devices: number;
   readonly shards: number;
   readonly endpoint: Endpoint;
+  /** Most devices a second that come back after a power cut; absent: all at once. */
+  readonly backPerSecond?: number;
   /** From which every worker draws the same plan. */
   readonly seed: string;
   /** Of the names of its images, in order. */

@@ -65,7 +65,8 @@ export class ShardDuty {
       const due = late > IN_TIME_MS ? shifted(devices, late) : devices;
       // Pauses of before hold for it, too; power that was cut before was not its.
       for (const message of run.said.slice(0, this.#heard)) if (message.kind !== 'cut') this.#handle.tell(message);
-      await this.#handle.run(orderOf(run.spec, due, run.endpoint, layout.sources[this.shard] ?? [], run.shards, clock.now() - late));
+      const sources = layout.sources[this.shard] ?? [];
+      await this.#handle.run(orderOf(run.spec, due, run.endpoint, sources, run.shards, clock.now() - late, run.backPerSecond));
       this.#settled = true;
     } catch (error) {
       this.fault = error as Error;

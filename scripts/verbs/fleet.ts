@@ -110,6 +110,7 @@ async function fleet(path: string, flags: FleetFlags, job: Job): Promise<ExitCod
   const progress = job.progress('running');
   const watch = {
     endpoint,
+    ...(flags.endpoint !== undefined && 'perSecond' in spec.powerOn ? { backPerSecond: spec.powerOn.perSecond } : {}),
     signal: job.signal,
     onControls: views.watch.steerBy,
     onTally: (tally: Tally) => {
@@ -132,7 +133,7 @@ async function fleet(path: string, flags: FleetFlags, job: Job): Promise<ExitCod
   return result.failed > 0 ? EXIT.failed : EXIT.done;
 }
 
-type Watch = Pick<FleetOptions, 'endpoint' | 'signal' | 'onTally' | 'onControls'>;
+type Watch = Pick<FleetOptions, 'endpoint' | 'backPerSecond' | 'signal' | 'onTally' | 'onControls'>;
 
 async function onThisMachine(spec: FleetSpec, { workers, runtime }: FleetFlags, watch: Watch): Promise<FleetResult> {
   const { runFleet } = await import('@zerotouch/fleet-sim/fleet');

@@ -1,4 +1,8 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
+import { isAzureDps, LOCAL_ID_SCOPE } from '@zerotouch/azure-wire/ids';
+import { composeImage } from '@zerotouch/flash-image/image';
 import { parseFleetSpec } from '@zerotouch/fleet-sim/spec';
 import { chooseEndpoint } from '@zerotouch/scripts/fleet-endpoint';
 import { estimateFleet } from '@zerotouch/scripts/fleet-estimate';
@@ -7,8 +11,12 @@ import t, { type Test } from 'tap';
 const HOST = 'global.azure-devices-provisioning.net';
 const STAGGERED = 'powerOn: { profile: staggered, perSecond: 5 }';
 
-function specOf(t: Test, text: string) {
-  const folder = t.testdir({ batch: { 'a.bin': '', 'b.bin': '' } });
+function specOf(t: Test, text: string, idScope = '0ne00FFFFFF') {
+  const folder = t.testdir({ batch: {} });
+  for (const registrationId of ['a', 'b']) {
+    const factory = { idScope, endpoint: HOST, registrationId, serial: registrationId, symmetricKey: Buffer.alloc(32) };
+    writeFileSync(join(folder, 'batch', `${registrationId}.bin`), composeImage({ factory }));
+  }
   return parseFleetSpec(`version: 1\nimages: batch\n${text}`, `${folder}/fleet.yaml`);
 }
 
@@ -50,6 +58,17 @@ t.test('a real endpoint takes no more than the rate that it allows', async (t) =
   }
   const fast = specOf(t, 'powerOn: { profile: staggered, perSecond: 40 }');
   t.match(await chooseEndpoint(fast, { ...confirmed, maxRate: 50 }, job(), nobody), { dpsHost: HOST });
+});
+
+t.test('images for the local cloud are refused before Azure refuses each of them', async (t) => {
+  const spec = specOf(t, STAGGERED, LOCAL_ID_SCOPE);
+  const confirmed = { endpoint: HOST, confirm: HOST, maxRate: 16 };
+  await t.rejects(chooseEndpoint(spec, confirmed, job(), nobody), { code: 'ID_SCOPE_MISMATCH', seen: LOCAL_ID_SCOPE });
+  // A local cloud of another machine has that scope.
+  const elsewhere = { endpoint: 'cloud.factory.example', confirm: 'cloud.factory.example', maxRate: 16 };
+  t.match(await chooseEndpoint(spec, elsewhere, job(), nobody), { dpsHost: 'cloud.factory.example' });
+  for (const host of [HOST, 'line.azure-devices-provisioning.us', 'global.azure-devices-provisioning.cn']) t.ok(isAzureDps(host), host);
+  t.notOk(isAzureDps('azure-devices-provisioning.net.example'));
 });
 
 t.test('the estimate counts boots, messages and units', async (t) => {

@@ -1,8 +1,9 @@
+import { once } from 'node:events';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
 import { type Cloud, flaky, startCloud } from '@zerotouch/cloud-sim/cloud';
-import { parseFleetSpec, runFleet } from '@zerotouch/fleet-sim/fleet';
+import { type FleetControls, parseFleetSpec, runFleet } from '@zerotouch/fleet-sim/fleet';
 import { readReport, writeComparison, writeReport } from '@zerotouch/fleet-sim/report/files';
 import { fleetReport } from '@zerotouch/fleet-sim/report/report';
 import { systemClock } from '@zerotouch/foundation/clock';
@@ -14,10 +15,7 @@ import t from 'tap';
 const folder = t.testdir();
 const batch = join(folder, 'batch');
 const group = (id: string, attestation: string, start: number): string =>
-  `  - { enrolmentGroup: ${id}, attestation: ${attestation}, registrationId: "pump-{serial}", seral: { start: ${start}, count: 8 } }\n`.replace(
-    'seral',
-    'serial',
-  );
+  `  - { enrolmentGroup: ${id}, attestation: ${attestation}, registrationId: "pump-{serial}", serial: { start: ${start}, count: 8 } }\n`;
 
 t.before(async () => {
   const spec = parseSpec(`version: 1\nbatch: fleet\ngroups:\n${group('x', 'x509', 1)}${group('k', 'symmetric-key', 9)}`, 'batch.yaml');
@@ -104,5 +102,47 @@ t.test('a fleet that is ended early leaves nothing connected', async (t) => {
   const spec = fleet('images: batch\nafterwards: { stayForSeconds: 600 }');
   const result = await runFleet(spec, { endpoint: endpointOf(cloud), workers: 1, signal: ended.signal });
   t.equal(result.aborted, true);
-  t.equal(online, 0);
+  while (online > 0) await once(cloud.events, 'disconnected');
+});
+
+t.test('what lost its power comes back no faster than a real endpoint allows, and not while the fleet is paused', async (t) => {
+  await using cloud = await cloudFor();
+  const connected = new Set<string>();
+  cloud.events.on('connected', ({ deviceId }) => connected.add(deviceId));
+  const ended = new AbortController();
+  let controls: FleetControls | undefined;
+  let stage: 'boots' | 'cut' | 'resumed' = 'boots';
+  let looks = 0;
+  let most = 0;
+  const result = await runFleet(fleet('images: batch\nafterwards: { stayForSeconds: 600 }'), {
+    endpoint: endpointOf(cloud),
+    workers: 1,
+    // The second of them would come after half an hour.
+    backPerSecond: 1 / 1800,
+    signal: ended.signal,
+    onControls: (given) => {
+      controls = given;
+    },
+    onTally: ({ online }) => {
+      if (stage === 'boots' && online === 16) {
+        stage = 'cut';
+        connected.clear();
+        controls?.pause();
+        controls?.cutPower(1, 0.1);
+      } else if (stage === 'cut' && online === 0) {
+        looks += 1;
+        if (looks < 4) return;
+        stage = 'resumed';
+        t.equal(connected.size, 0, 'none while it is paused');
+        controls?.resume();
+      } else if (stage === 'resumed' && online > 0) {
+        looks += 1;
+        most = Math.max(most, online);
+        if (looks === 8) ended.abort();
+      }
+    },
+  });
+  t.equal(result.aborted, true);
+  t.equal(most, 1);
+  t.equal(connected.size, 1);
 });
