@@ -1,6 +1,6 @@
 // Packs both packages, installs each alone in an empty folder, and works from there: the zerotouch package burns and inspects, the device
 // package boots what was burnt against the local cloud of the zerotouch package, whose web view is there; its fleet powers all of it on.
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -34,6 +34,7 @@ try {
   const images = readdirSync(join(batch, 'images')).map((name) => join(batch, 'images', name));
   for (const image of images) lastLine(command(zerotouch, 'zerotouch', ['inspect', image, '--json']));
   doorsOpen(zerotouch);
+  queuesAreKnown(zerotouch);
   typesHold(zerotouch);
   nothingOfCloudOrFactory(device);
   guideCompiles(device);
@@ -123,6 +124,20 @@ console.log(JSON.stringify({ doors: [startCloud, burnBatch, powerOn].map((door) 
     doors.every((door) => door === 'function'),
     doors,
   );
+}
+
+/** What queues need is in the package: no server answers here, and that is what the worker says of each. */
+function queuesAreKnown(folder) {
+  for (const url of ['redis://127.0.0.1:1', 'postgres://nobody@127.0.0.1:1/fleets']) {
+    const worker = [join('node_modules', 'zerotouch', 'bin', 'zerotouch.js'), 'fleet-worker', '--queue', 'env:QUEUE'];
+    const { status, stderr } = spawnSync(process.execPath, worker, {
+      ...options,
+      stdio: 'pipe',
+      cwd: folder,
+      env: { ...process.env, QUEUE: url },
+    });
+    expect(`a worker at ${url}`, status === 3 && /the queue does not answer/.test(stderr), { status, stderr });
+  }
 }
 
 /** The doors' types must be there and not be `any`: each expected error is an error if it does not occur. */
