@@ -48,6 +48,7 @@ export class Shard {
   readonly #waiting: number[] = [];
   readonly #stop = new AbortController();
   readonly #cpuAtStart = process.cpuUsage();
+  readonly #memoryKb: () => number;
   readonly #memoryAtStart: number;
   readonly #settledAll: () => void;
   /** Resolves when every device has been running, or never will. */
@@ -58,9 +59,11 @@ export class Shard {
   #resume: (() => void) | undefined;
   #paused: Promise<void> | undefined;
 
-  constructor(order: ShardOrder, clock: Clock = systemClock) {
+  /** @param memoryKb what the process takes, kilobytes; by default with its garbage collected, where `--expose-gc` allows that */
+  constructor(order: ShardOrder, clock: Clock = systemClock, memoryKb: () => number = collectedMemoryKb) {
     this.#order = order;
     this.#clock = clock;
+    this.#memoryKb = memoryKb;
     this.#memoryAtStart = memoryKb();
     this.#recorder = new Recorder(clock, order.startedAt, order.devices.length);
     this.#unsettled = order.devices.length;
@@ -179,7 +182,7 @@ export class Shard {
 
   #measured(): { cpuMs: number; memoryKb: number } {
     const { user, system } = process.cpuUsage(this.#cpuAtStart);
-    return { cpuMs: (user + system) / 1000, memoryKb: memoryKb() - this.#memoryAtStart };
+    return { cpuMs: (user + system) / 1000, memoryKb: this.#memoryKb() - this.#memoryAtStart };
   }
 }
 
@@ -195,7 +198,7 @@ function portsOf(
     client === 'lean' ? { ports: lean, client } : { ports: clientPorts(client, clock, transport), client: `${client} ${transport}` };
 }
 
-function memoryKb(): number {
+function collectedMemoryKb(): number {
   (globalThis as { gc?: () => void }).gc?.();
   return process.memoryUsage().rss / 1024;
 }

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { type Contender, type Cost, Court } from './court.js';
+import { type Contender, Court, type Measured } from './court.js';
 import { compiledHandshake } from './handshake.js';
 import { type BenchResult, median, ratio, resultOf, round } from './measure.js';
 import { imagesOf, withBatch } from './sides.js';
@@ -26,11 +26,11 @@ export async function benchBoot(): Promise<BenchResult> {
     const handshake = await compiledHandshake(folder);
     if (handshake === undefined) process.stderr.write('bench: without gcc and the headers of OpenSSL (libssl-dev) there is no limit\n');
     const handshakes: number[] = [];
-    const costs = await measure(contenders(), batch, () => {
+    const rounds = await measure('cpu', contenders(), batch, () => {
       if (handshake !== undefined) handshakes.push(2 * handshake());
     });
     const limit = handshake === undefined ? {} : { 'two OpenSSL handshakes': round(median(handshakes)) };
-    return tell('boot', 'CPU-ms a whole boot, device and cloud', costs, ({ cpuMs }) => cpuMs, limit);
+    return tell('boot', 'CPU-ms a whole boot, device and cloud', rounds, median, limit);
   });
 }
 
@@ -39,7 +39,7 @@ export async function benchBoot(): Promise<BenchResult> {
  */
 export async function benchMemory(): Promise<BenchResult> {
   return withBatch(WARM_UP + DEVICES * ROUNDS, async (_, batch) =>
-    tell('memory', 'KB a connected device, device and cloud', await measure(contenders(), batch), ({ kb }) => kb),
+    tell('memory', 'KB a connected device, device and cloud', await measure('memory', contenders(), batch), mean),
   );
 }
 
@@ -47,12 +47,12 @@ export async function benchMemory(): Promise<BenchResult> {
 function tell(
   name: string,
   unit: string,
-  costs: ReadonlyMap<string, Cost>,
-  of: (cost: Cost) => number,
+  rounds: ReadonlyMap<string, readonly number[]>,
+  of: (costs: readonly number[]) => number,
   limit?: Record<string, number>,
 ): BenchResult {
-  const figure = (contender: string): number => round(of(costs.get(contender) ?? { cpuMs: Number.NaN, kb: Number.NaN }));
-  const others = [...costs.keys()].filter((contender) => contender.startsWith('zerotouch on ')).map((contender) => contender.slice(13));
+  const figure = (contender: string): number => round(of(rounds.get(contender) ?? []));
+  const others = [...rounds.keys()].filter((contender) => contender.startsWith('zerotouch on ')).map((contender) => contender.slice(13));
   const onOtherRuntimes = Object.fromEntries(
     others.map((runtime) => {
       const [ours, bare] = [figure(`zerotouch on ${runtime}`), figure(`${BARE} on ${runtime}`)];
@@ -66,6 +66,11 @@ function tell(
     { peer: { [SDK]: figure(SDK), [MQTT_JS]: figure(MQTT_JS) }, limit: limit ?? { [BARE]: figure(BARE) } },
     { [BARE]: figure(BARE), onOtherRuntimes },
   );
+}
+
+/** Memory is freed by whole pages: only the sum over all rounds says what a device takes. */
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** This runtime, and others where ZEROTOUCH_NODE (as many as a path separated by colons) and ZEROTOUCH_BUN name them. */
@@ -89,17 +94,22 @@ function contenders(): Contender[] {
 }
 
 /** @param between called between the rounds, so that it meets the same load */
-async function measure(all: readonly Contender[], batch: string, between = (): void => undefined): Promise<Map<string, Cost>> {
+async function measure(
+  what: Measured,
+  all: readonly Contender[],
+  batch: string,
+  between = (): void => undefined,
+): Promise<Map<string, readonly number[]>> {
   const images = imagesOf(batch);
   const courts = [];
   try {
-    for (const contender of all) courts.push(await Court.open(contender, batch));
+    for (const contender of all) courts.push(await Court.open(contender, what, batch));
     for (const court of courts) await court.warmUp(images.slice(0, WARM_UP));
     for (let from = WARM_UP; from < images.length; from += DEVICES) {
       for (const court of courts) await court.round(images.slice(from, from + DEVICES));
       between();
     }
-    return new Map(courts.map((court) => [court.contender.name, court.cost()]));
+    return new Map(courts.map((court) => [court.contender.name, court.costs]));
   } finally {
     for (const court of courts) court.end();
   }

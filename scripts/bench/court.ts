@@ -7,7 +7,6 @@ import type { ShardOrder } from '@zerotouch/fleet-sim/shard';
 import { NODE_ARGUMENTS } from '@zerotouch/fleet-sim/shard-handle';
 import type { FleetSpec } from '@zerotouch/fleet-sim/spec';
 import type { SideAnswer, SideOrder } from './boot-side.js';
-import { median } from './measure.js';
 import { askSide, forkSide } from './sides.js';
 
 /** Devices that boot at a time. */
@@ -20,11 +19,8 @@ export interface Contender {
   readonly client: FleetSpec['clients'][number]['client'] | 'mqtt.js' | 'node:tls';
 }
 
-/** What a device costs, client and server together. */
-export interface Cost {
-  readonly cpuMs: number;
-  readonly kb: number;
-}
+/** What is measured: CPU-milliseconds, or kilobytes once garbage is collected. */
+export type Measured = 'cpu' | 'memory';
 
 /** A contender's two processes. */
 export class Court {
@@ -32,21 +28,22 @@ export class Court {
   readonly #device: ChildProcess;
   readonly #cloud: ChildProcess;
   readonly #at: { port: number; ca: string };
-  readonly #cpu: number[] = [];
-  readonly #kb: number[] = [];
+  readonly #what: Measured;
+  readonly #costs: number[] = [];
 
-  private constructor(contender: Contender, device: ChildProcess, cloud: ChildProcess, at: { port: number; ca: string }) {
+  private constructor(contender: Contender, what: Measured, device: ChildProcess, cloud: ChildProcess, at: { port: number; ca: string }) {
     this.contender = contender;
+    this.#what = what;
     this.#device = device;
     this.#cloud = cloud;
     this.#at = at;
   }
 
-  static async open(contender: Contender, batch: string): Promise<Court> {
+  static async open(contender: Contender, what: Measured, batch: string): Promise<Court> {
     const [device, cloud] = [side(contender.execPath), side(contender.execPath)];
     const order = await serverOrder(contender, batch);
     const { port = 0, ca = '' } = await ask(cloud, order);
-    return new Court(contender, device, cloud, { port, ca });
+    return new Court(contender, what, device, cloud, { port, ca });
   }
 
   /** Boots devices that do not count. */
@@ -57,13 +54,12 @@ export class Court {
   async round(images: readonly string[]): Promise<void> {
     const before = await this.#measured();
     await ask(this.#device, this.#order(images));
-    const after = await this.#measured();
-    this.#cpu.push((after.cpuMs - before.cpuMs) / images.length);
-    this.#kb.push((after.rssKb - before.rssKb) / images.length);
+    this.#costs.push(((await this.#measured()) - before) / images.length);
   }
 
-  cost(): Cost {
-    return { cpuMs: median(this.#cpu), kb: this.#kb.reduce((sum, kb) => sum + kb, 0) / this.#kb.length };
+  /** What a device costs, client and server together: each round's. */
+  get costs(): readonly number[] {
+    return this.#costs;
   }
 
   end(): void {
@@ -88,9 +84,10 @@ export class Court {
     return { kind: 'shard', order };
   }
 
-  async #measured(): Promise<{ cpuMs: number; rssKb: number }> {
-    const [device, cloud] = await Promise.all([ask(this.#device, { kind: 'measure' }), ask(this.#cloud, { kind: 'measure' })]);
-    return { cpuMs: device.cpuMs + cloud.cpuMs, rssKb: device.rssKb + cloud.rssKb };
+  async #measured(): Promise<number> {
+    const order: SideOrder = { kind: 'measure', what: this.#what };
+    const [{ amount: device = 0 }, { amount: cloud = 0 }] = await Promise.all([ask(this.#device, order), ask(this.#cloud, order)]);
+    return device + cloud;
   }
 }
 
