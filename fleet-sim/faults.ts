@@ -27,8 +27,9 @@ export type FleetFaultCode =
   | 'IMAGES_DIFFER'
   /** The live view's or the metrics' port cannot be listened on. */
   | 'PORT_IN_USE'
-  /** A report cannot be read, or is none. */
-  | 'REPORT_UNUSABLE';
+  /** A report cannot be read, or is none; it cannot be written. */
+  | 'REPORT_UNUSABLE'
+  | 'REPORT_UNWRITABLE';
 
 /** What keeps a fleet from being powered on. */
 export class FleetFault extends Fault<FleetFaultCode> {}

@@ -61,7 +61,7 @@ export interface FleetResult {
   readonly throttled: number;
   /** CPU time of the devices' processes, milliseconds a device that ran. */
   readonly cpuMsPerBoot: number | null;
-  /** Memory of the devices' processes, kilobytes a device. */
+  /** What the memory of the devices' processes grew by, kilobytes a device; null when it did not: a few devices find room in what is there. */
   readonly kbPerDevice: number | null;
   readonly seconds: number;
   readonly processes: number;
@@ -169,7 +169,7 @@ export function resultOf(
     retries,
     throttled,
     cpuMsPerBoot: each(cpuMs, booted),
-    kbPerDevice: each(memoryKb, booted),
+    kbPerDevice: memoryKb > 0 ? each(memoryKb, booted) : null,
     seconds: Math.round(seconds * 10) / 10,
     processes,
     aborted,

@@ -7,12 +7,16 @@ export function fleetWords(result: FleetResult): string {
     .sort(([, a], [, b]) => b.count - a.count)
     .slice(0, 5)
     .map(([reason, { count, example }]) => `  ${count} x ${reason}: ${example}`);
+  const costs = [
+    ...(cpuMsPerBoot === null ? [] : [`${cpuMsPerBoot} CPU-ms a boot`]),
+    ...(kbPerDevice === null ? [] : [`${kbPerDevice} KB a device`]),
+  ];
   return [
     `${running} of ${devices} running${failed === 0 ? '' : `, ${failed} failed`}, in ${seconds} s over ${processes} process${processes === 1 ? '' : 'es'}.`,
-    `  boot ms: ${bootMs.p50} median, ${bootMs.p95} of 95 in 100, ${bootMs.p99} of 99 in 100`,
+    ...(bootMs.p50 === null ? [] : [`  boot ms: ${bootMs.p50} median, ${bootMs.p95} of 95 in 100, ${bootMs.p99} of 99 in 100`]),
     ...Object.entries(hubs).map(([hub, count]) => `  ${hub}: ${count}`),
     `  ${retries} retries, ${throttled} throttled`,
-    `  ${cpuMsPerBoot} CPU-ms a boot and ${kbPerDevice} KB a device on this side`,
+    ...(costs.length === 0 ? [] : [`  ${costs.join(' and ')} on this side`]),
     ...reasons,
   ].join('\n');
 }

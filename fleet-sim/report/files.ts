@@ -1,4 +1,4 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { FleetFault } from '../faults.js';
 import { reportPage } from './page.js';
@@ -9,13 +9,24 @@ export function twinPath(page: string): string {
   return `${page.replace(/\.html?$/i, '')}.json`;
 }
 
-/** Writes the page of a report and its JSON twin, each whole or not at all. @throws the system's own error */
+/** Whether a report can be written here, asked before a fleet runs for it. @throws FleetFault REPORT_UNWRITABLE */
+export async function refuseUnwritable(page: string): Promise<void> {
+  for (const path of [page, twinPath(page)]) {
+    await inWords(path, async () => {
+      if ((await stat(path).catch(() => undefined))?.isDirectory() === true) throw Object.assign(new Error(), { code: 'EISDIR' });
+      await writeFile(draftOf(path), '');
+      await rm(draftOf(path));
+    });
+  }
+}
+
+/** Writes the page of a report and its JSON twin, each whole or not at all. @throws FleetFault REPORT_UNWRITABLE */
 export async function writeReport(path: string, report: FleetReport): Promise<void> {
   await writeWhole(path, reportPage([report]));
   await writeWhole(twinPath(path), `${JSON.stringify(report, null, 1)}\n`);
 }
 
-/** Writes a page that shows runs side by side. */
+/** Writes a page that shows runs side by side. @throws FleetFault REPORT_UNWRITABLE */
 export async function writeComparison(path: string, reports: readonly FleetReport[]): Promise<void> {
   await writeWhole(path, reportPage(reports));
 }
@@ -44,7 +55,27 @@ export async function readReport(path: string): Promise<FleetReport> {
 }
 
 async function writeWhole(path: string, text: string): Promise<void> {
-  const draft = `${path}.${process.pid}.tmp`;
-  await writeFile(draft, text);
-  await rename(draft, path);
+  await inWords(path, async () => {
+    try {
+      await writeFile(draftOf(path), text);
+      await rename(draftOf(path), path);
+    } catch (error) {
+      await rm(draftOf(path), { force: true });
+      throw error;
+    }
+  });
+}
+
+function draftOf(path: string): string {
+  return `${path}.${process.pid}.tmp`;
+}
+
+async function inWords(where: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (cause) {
+    const { code = 'unknown' } = cause as NodeJS.ErrnoException;
+    const remedy = code === 'ENOENT' ? 'make its folder first' : 'name another file';
+    throw new FleetFault('REPORT_UNWRITABLE', `the page cannot be written (${code})`, { where, remedy, cause });
+  }
 }

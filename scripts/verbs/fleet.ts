@@ -105,6 +105,10 @@ async function fleet(path: string, flags: FleetFlags, job: Job): Promise<ExitCod
   });
   const { parseFleetSpec } = await import('@zerotouch/fleet-sim/fleet');
   const spec = parseFleetSpec(text, path);
+  if (flags.report !== undefined) {
+    const { refuseUnwritable } = await import('@zerotouch/fleet-sim/report/files');
+    await refuseUnwritable(flags.report);
+  }
   const endpoint = await chooseEndpoint(spec, flags, job);
   await using views = await openFleetViews(spec, flags, job);
   const progress = job.progress('running');
@@ -123,12 +127,13 @@ async function fleet(path: string, flags: FleetFlags, job: Job): Promise<ExitCod
     : overQueue(spec, flags.queue, flags, watch, job)
   ).finally(() => progress.stop());
   const { tally, ...figures } = result;
+  // Before the report: a disk that is full by now takes nothing of the figures.
+  job.output.result({ ...figures, telemetry: tally.telemetry }, fleetWords(result));
   if (flags.report !== undefined) {
     const { fleetReport } = await import('@zerotouch/fleet-sim/report/report');
     const { writeReport } = await import('@zerotouch/fleet-sim/report/files');
     await writeReport(flags.report, fleetReport(spec, result, Date.now() - result.seconds * 1000));
   }
-  job.output.result({ ...figures, telemetry: tally.telemetry }, fleetWords(result));
   if (result.aborted && job.signal.aborted) throw job.signal.reason;
   return result.failed > 0 ? EXIT.failed : EXIT.done;
 }

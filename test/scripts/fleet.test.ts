@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { composeImage } from '@zerotouch/flash-image/image';
 import t from 'tap';
 import { run } from './support/command.js';
 
@@ -10,6 +11,7 @@ t.test('a fleet that cannot be powered on says why in one line, and how it ended
     { args: ['nowhere.yaml'], code: 2, says: /nowhere\.yaml: the spec cannot be read/ },
     { args: ['wrong.yaml'], code: 2, says: /wrong\.yaml.*speed/ },
     { args: ['fleet.yaml', '--workers', '0'], code: 2, says: /processes/ },
+    { args: ['fleet.yaml', '--report', 'nowhere/run.html'], code: 2, says: /nowhere\/run\.html: the page cannot be written \(ENOENT\)/ },
     { args: ['fleet.yaml'], code: 3, says: /no local cloud runs in this folder/ },
     { args: ['fleet.yaml', '--endpoint', 'global.azure-devices-provisioning.net'], code: 2, says: /takes only a fleet with a rate/ },
   ];
@@ -23,10 +25,11 @@ t.test('a fleet that cannot be powered on says why in one line, and how it ended
 });
 
 t.test('a real endpoint is only met when it is named twice', async (t) => {
-  mkdirSync(join(folder, 'batch'), { recursive: true });
-  writeFileSync(join(folder, 'batch', 'a.bin'), '');
-  writeFileSync(join(folder, 'slow.yaml'), 'version: 1\nimages: batch\npowerOn: { profile: staggered, perSecond: 5 }\n');
   const host = 'global.azure-devices-provisioning.net';
+  mkdirSync(join(folder, 'batch'), { recursive: true });
+  const factory = { idScope: '0ne00FFFFFF', endpoint: host, registrationId: 'a', serial: 'a', symmetricKey: Buffer.alloc(32) };
+  writeFileSync(join(folder, 'batch', 'a.bin'), composeImage({ factory }));
+  writeFileSync(join(folder, 'slow.yaml'), 'version: 1\nimages: batch\npowerOn: { profile: staggered, perSecond: 5 }\n');
   const ended = await run(folder, 'fleet', 'slow.yaml', '--endpoint', host);
   t.equal(ended.code, 2);
   t.match(ended.stderr, new RegExp(`expected --confirm ${host}`));
