@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
-import { type Cloud, flaky, startCloud } from '@zerotouch/cloud-sim/cloud';
+import { dpsErrors } from '@zerotouch/azure-wire/errors';
+import { type Behaviour, type Cloud, startCloud } from '@zerotouch/cloud-sim/cloud';
 import { type FleetControls, parseFleetSpec, runFleet } from '@zerotouch/fleet-sim/fleet';
 import { readReport, writeComparison, writeReport } from '@zerotouch/fleet-sim/report/files';
 import { fleetReport } from '@zerotouch/fleet-sim/report/report';
@@ -67,12 +68,22 @@ t.test('every device of a fleet runs at its hub with its own identity, through a
   t.match(readFileSync(join(folder, 'both.html'), 'utf8'), /Fleets compared/);
 });
 
-t.test('a cloud that drops and errs is survived by retries', async (t) => {
+/** DPS errs at each device's first call, and its hub drops its first connection. */
+function failsFirst(): Behaviour {
+  const met = new Set<string>();
+  const isFirst = (who: string): boolean => !met.has(who) && met.add(who).has(who);
+  return {
+    name: 'failsFirst',
+    dps: (call, next, { refuse }) => (isFirst(`DPS ${call.registrationId}`) ? refuse(dpsErrors.internal, 'the first call') : next()),
+    hub: async ({ deviceId }, next, { drop }) => (isFirst(`hub ${deviceId}`) ? drop('the first connection') : next()),
+  };
+}
+
+t.test('a cloud that errs and drops is survived by retries', async (t) => {
   await using cloud = await cloudFor();
-  cloud.use(flaky({ share: 0.3 }));
+  cloud.use(failsFirst());
   const result = await runFleet(fleet('images: batch\npowerOn: { profile: at-once }'), { endpoint: endpointOf(cloud), workers: 1 });
-  t.match(result, { running: 16, failed: 0 });
-  t.ok(result.retries > 0);
+  t.match(result, { running: 16, failed: 0, retries: 32 });
   t.not(Object.keys(result.tally.reasons).length, 0);
 });
 
