@@ -138,7 +138,7 @@ function decodePublish(bytes: Buffer, header: number, body: number, end: number)
 }
 
 /** The remaining length that begins at an offset, and where it ends; `undefined` while it is incomplete. Source: 2.2.3. */
-function remainingLength(bytes: Buffer, at: number): { value: number; next: number } | undefined {
+export function remainingLength(bytes: Buffer, at: number): { value: number; next: number } | undefined {
   let value = 0;
   for (let count = 0; count < 4; count++) {
     const byte = bytes[at + count];
