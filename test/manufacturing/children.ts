@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 /** A burn in a process of its own. */
 export interface BurnProcess {
   child: ChildProcess;
-  /** Resolves at the first device it has burnt; or when it ends. */
-  burning: Promise<unknown>;
+  /** Resolves at the first device it has burnt, or at a later one; or when it ends. */
+  burning(devices?: number): Promise<void>;
   /** How it ended. */
   end: Promise<{
     code: number | null;
@@ -24,14 +24,14 @@ export interface ChildBurn {
   out: string;
   /** Address of the ledger. */
   address: string;
-  /** Point at which it kills itself; 0 for never. */
-  point?: number;
+  /** Devices after which it is unplugged, by itself: whoever kills from outside may come too late. */
+  unplugAfter?: number;
 }
 
 /** Starts a station; it joins or resumes the batch. */
-export function startBurn({ spec, out, address, point = 0 }: ChildBurn): BurnProcess {
+export function startBurn({ spec, out, address, unplugAfter = 0 }: ChildBurn): BurnProcess {
   const path = fileURLToPath(new URL('burn-child.js', import.meta.url));
-  const child = fork(path, [spec, out, address, String(point)], { execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+  const child = fork(path, [spec, out, address, '0', String(unplugAfter)], { execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
   const closed = once(child, 'close') as Promise<[number | null, string | null]>;
   const output = Promise.all([child.stdout === null ? '' : text(child.stdout), child.stderr === null ? '' : text(child.stderr)]);
   const end = Promise.all([closed, output]).then(([[code, signal], [stdout, stderr]]) => ({
@@ -40,5 +40,13 @@ export function startBurn({ spec, out, address, point = 0 }: ChildBurn): BurnPro
     stderr,
     result: code === 0 ? (JSON.parse(stdout) as { burnt: number; skipped: number; failed: number }) : undefined,
   }));
-  return { child, burning: Promise.race([once(child, 'message'), closed]), end };
+  let burnt = 0;
+  child.on('message', () => {
+    burnt += 1;
+  });
+  const burning = async (devices = 1): Promise<void> => {
+    const over = closed.then(() => true);
+    while (burnt < devices) if ((await Promise.race([once(child, 'message'), over])) === true) return;
+  };
+  return { child, burning, end };
 }

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { readFileSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { ending, firstLine, jsonLines, lastLine, run, start } from './support/command.js';
+import { Lines } from '../support/lines.js';
+import { ending, firstLine, lastLine, run, start } from './support/command.js';
 
 const spec = `version: 1
 batch: booted
@@ -42,7 +43,7 @@ t.test('booting at the command', async (t) => {
   t.test('connected until Ctrl-C, with the image kept from a second process', async (t) => {
     const device = start(dir, 'boot', image('k-000001'), '--client', 'wire', '--json');
     const whole = ending(device);
-    for await (const chunk of device.stdout ?? []) if (String(chunk).includes('"boots"')) break;
+    await new Lines(device.stdout).until(/"boots"/);
     t.match(await boot('k-000001', '--once'), { code: 2, stderr: new RegExp(`the image is in use \\(process ${device.pid}\\)`) });
     device.kill('SIGINT');
     const { code } = await whole;
@@ -68,14 +69,8 @@ t.test('booting at the command', async (t) => {
   t.test('a device outlives its cloud: started again, with another CA, it is found', async (t) => {
     const device = start(dir, 'boot', image('k-000002'), '--client', 'wire', '--json');
     t.teardown(() => device.kill('SIGKILL'));
-    let said = '';
-    const says = async (pattern: RegExp, times = 1): Promise<void> => {
-      while ((said.match(new RegExp(pattern, 'g')) ?? []).length < times) {
-        const [chunk] = (await once(device.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
-        said += String(chunk);
-      }
-    };
-    await says(/"state":"running","table"/);
+    const lines = new Lines(device.stdout);
+    const running = await lines.until(/"state":"running","table"/);
     cloud.kill('SIGKILL');
     await cloudEnded;
     rmSync(join(dir, '.zerotouch', 'ca.pem'));
@@ -83,8 +78,7 @@ t.test('booting at the command', async (t) => {
     const secondEnded = ending(second);
     t.teardown(() => second.kill('SIGKILL'));
     // The new cloud has never heard of the device: its hub refuses it, DPS assigns it anew.
-    await says(/"state":"running","table"/, 2);
-    t.match(jsonLines(said.slice(0, said.lastIndexOf('\n'))).at(-1), { state: 'running' });
+    await lines.until(/"state":"running","table"/, running + 1);
     const state = JSON.parse(readFileSync(join(dir, '.zerotouch', 'cloud.json'), 'utf8')) as { pid: number };
     t.equal(state.pid, second.pid);
     second.kill('SIGINT');

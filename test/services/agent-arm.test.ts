@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs';
 import { askHealth } from '@zerotouch/firmware-sim/agent/health-socket';
 import t from 'tap';
 import { ending } from '../scripts/support/command.js';
-import { agentPlace, Lines, startAgent } from './agent-bench.js';
+import { Lines } from '../support/lines.js';
+import { agentPlace, startAgent } from './agent-bench.js';
 
 /** Nodes for the processors of Raspberry Pis, run by qemu-user; scripts/services.sh makes them. */
 const nodes = { arm64: process.env.ZT_TEST_ARM64_NODE, arm: process.env.ZT_TEST_ARMV7_NODE };
@@ -15,7 +16,7 @@ for (const [processor, node] of Object.entries(nodes)) {
     place.cloud.events.on('registered', ({ registrationId }) => registered.push(registrationId));
     for (const boot of ['cold', 'warm']) {
       const agent = startAgent(t, ['agent', '--config', place.settingsFile, '--json'], {}, [node]);
-      const journal = new Lines(agent);
+      const journal = new Lines(agent.stdout);
       const running = JSON.parse(journal.all[await journal.until(/"event":"running"/)] ?? '') as object;
       t.match(running, { device: 'pi-000001', hub: /^hub-/ }, `${boot} boot`);
       t.match(await askHealth(place.socket), {

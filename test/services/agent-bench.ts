@@ -1,9 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { EventEmitter, once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
 import { type Cloud, startCloud } from '@zerotouch/cloud-sim/cloud';
@@ -12,6 +10,7 @@ import { systemEntropy } from '@zerotouch/foundation/entropy';
 import { burnBatch } from '@zerotouch/manufacturing/batch';
 import { parseSpec } from '@zerotouch/manufacturing/spec';
 import type { Test } from 'tap';
+import { Lines } from '../support/lines.js';
 
 /** The command of the device package, as built. */
 export const deviceCommand = fileURLToPath(new URL('../../../firmware-sim/build/zerotouch-device.js', import.meta.url));
@@ -45,35 +44,14 @@ export async function agentPlace(t: Test): Promise<AgentPlace> {
   writeFileSync(join(dir, 'cloud.json'), JSON.stringify({ dps: { ...cloud.dps, host: 'localhost' }, ca: 'ca.pem' }));
   const image = join(out, 'images', 'pi-000001.bin');
   const settingsFile = join(dir, 'device.yaml');
-  const settings = (...more: string[]): void =>
-    writeFileSync(
-      settingsFile,
-      ['version: 1', `image: ${image}`, 'cloud: cloud.json', 'healthSocket: health.sock', ...more, ''].join('\n'),
-    );
+  // At once, as an editor does it: an agent that looks between two writes would be right to refuse what it sees.
+  const settings = (...more: string[]): void => {
+    const text = ['version: 1', `image: ${image}`, 'cloud: cloud.json', 'healthSocket: health.sock', ...more, ''].join('\n');
+    writeFileSync(`${settingsFile}.new`, text);
+    renameSync(`${settingsFile}.new`, settingsFile);
+  };
   settings();
   return { cloud, dir, image, socket: join(dir, 'health.sock'), settingsFile, settings };
-}
-
-/** Text that comes line by line, of which anything can be awaited, also what has come already. */
-export class Lines {
-  readonly all: string[] = [];
-  readonly #news = new EventEmitter().setMaxListeners(0);
-
-  constructor(child: ChildProcess) {
-    createInterface(child.stdout as NodeJS.ReadableStream).on('line', (line) => {
-      this.all.push(line);
-      this.#news.emit('line');
-    });
-  }
-
-  /** Resolves with the index of the first line from `from` that matches. */
-  async until(pattern: RegExp, from = 0): Promise<number> {
-    for (;;) {
-      const index = this.all.findIndex((line, at) => at >= from && pattern.test(line));
-      if (index >= 0) return index;
-      await once(this.#news, 'line');
-    }
-  }
 }
 
 /** Starts the agent; whatever it says on stderr fails nobody, and is shown. */
@@ -109,7 +87,7 @@ while True:
 export async function startManager(t: Test, socket: string): Promise<Lines> {
   const child = spawn('python3', ['-c', manager, socket], { stdio: ['ignore', 'pipe', 'inherit'] });
   t.teardown(() => child.kill('SIGKILL'));
-  const lines = new Lines(child);
+  const lines = new Lines(child.stdout);
   await lines.until(/^bound$/);
   return lines;
 }

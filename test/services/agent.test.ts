@@ -8,7 +8,8 @@ import { openImage } from '@zerotouch/flash-image/image';
 import { fileStorage } from '@zerotouch/flash-image/storage';
 import t from 'tap';
 import { ending } from '../scripts/support/command.js';
-import { agentPlace, deviceCommand, Lines, startAgent, startManager } from './agent-bench.js';
+import { Lines } from '../support/lines.js';
+import { agentPlace, deviceCommand, startAgent, startManager } from './agent-bench.js';
 
 const run = promisify(execFile);
 
@@ -20,7 +21,7 @@ t.test('the agent as systemd runs it', async (t) => {
   place.cloud.events.on('registered', ({ registrationId }) => registered.push(registrationId));
   const env = { NOTIFY_SOCKET: notify, WATCHDOG_USEC: '600000', STATE_DIRECTORY: join(place.dir, 'state') };
   const agent = startAgent(t, ['agent', '--config', place.settingsFile], env);
-  const journal = new Lines(agent);
+  const journal = new Lines(agent.stdout);
   const health = () => run(process.execPath, [deviceCommand, 'health', '--json', '--socket', place.socket]);
 
   await manager.until(/"READY=1"/);
@@ -112,14 +113,14 @@ t.test('killed at once and started again, at an abstract socket; then with setti
   const env = { NOTIFY_SOCKET: notify, STATE_DIRECTORY: join(place.dir, 'state') };
   const args = ['agent', '--config', place.settingsFile, '--json'];
   const first = startAgent(t, args, env);
-  await new Lines(first).until(/"event":"running"/);
+  await new Lines(first.stdout).until(/"event":"running"/);
   await manager.until(/"READY=1"/);
   first.kill('SIGKILL');
   await once(first, 'close');
   t.ok(existsSync(place.socket), 'it leaves its socket and its lock');
   writeFileSync(place.settingsFile, 'version: 2\n');
   const second = startAgent(t, args, env);
-  const journal = new Lines(second);
+  const journal = new Lines(second.stdout);
   await journal.until(/"event":"running"/);
   t.match(journal.all.join('\n'), /"event":"settings-refused"/);
   const { stdout } = await run(process.execPath, [deviceCommand, 'health', '--json', '--socket', place.socket]);

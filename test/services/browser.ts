@@ -5,6 +5,9 @@ import axe from 'axe-core';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import type { Test } from 'tap';
 
+/** How long something may take to be seen; nothing is shown by how fast it comes. Milliseconds. */
+export const PATIENCE_MS = 300_000;
+
 /** The page as `npm run build` makes it. */
 const PAGE = fileURLToPath(new URL('../../../web-view/build/page/', import.meta.url));
 
@@ -30,7 +33,7 @@ export async function lookAt(
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   t.teardown(() => context.close());
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(PATIENCE_MS);
   page.on('console', (message) => {
     // An answer that says no is the browser's to log, and the page's to show.
     const isAnswer = message.text().startsWith('Failed to load resource');

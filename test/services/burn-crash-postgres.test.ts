@@ -17,7 +17,7 @@ t.test('two stations, PostgreSQL crashes and restarts under them, one station is
   const { address } = await postgresPlace(t);
   const batch = { spec, out: join(folderOf('hall'), 'batch'), address };
   const [first, second, third] = [startBurn(batch), startBurn(batch), startBurn(batch)];
-  await Promise.all([first.burning, second.burning, third.burning]);
+  await Promise.all([first.burning(), second.burning(), third.burning()]);
   await promisify(exec)(process.env.ZT_TEST_POSTGRES_RESTART ?? 'false');
   third.child.kill('SIGKILL');
   const ends = await Promise.all([first.end, second.end]);

@@ -13,6 +13,9 @@ import { certified } from '../manufacturing/workbench.js';
 export const IMAGES = Number(process.env.ZT_TEST_IMAGES ?? 2_000);
 export const KILLS = Number(process.env.ZT_TEST_KILLS ?? 200);
 
+/** Of the images that a burn is let write before it is killed. */
+const FEW = IMAGES / KILLS / 2;
+
 const place = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'zerotouch-crash-'));
 t.teardown(() => rmSync(place, { recursive: true }));
 /** The spec that is burnt. */
@@ -32,9 +35,9 @@ export async function killedBurn(t: Test, batch: ChildBurn, seed: string): Promi
   let landed = 0;
   for (let kill = 0; kill < KILLS; kill++) {
     const { child, burning, end } = startBurn(batch);
-    // Half of them early: while it starts, plans, prepares or takes over; half while images are written.
-    if (kill % 2 === 0) await Promise.race([sleep(100 + entropy.unit() * 900), end]);
-    else await burning.then(() => sleep(entropy.unit() * 60));
+    // Half of them early: while it starts, plans, prepares or takes over; half while images are written, so few that it is never done too soon.
+    if (kill % 2 === 0) await Promise.race([sleep(100 + entropy.unit() * 900), burning()]);
+    else await burning(1 + Math.floor(entropy.unit() * FEW));
     child.kill('SIGKILL');
     if ((await end).signal === 'SIGKILL') landed++;
   }

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { type AddressInfo, connect as connectTcp, createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { methodResponseTopic, twinResponseTopic } from '@zerotouch/azure-wire/hub-mqtt';
 import { createWireHub } from '@zerotouch/firmware-sim/transport/wire-hub';
@@ -10,21 +10,40 @@ import { connectAsync } from 'mqtt';
 import t, { type Test } from 'tap';
 import { makeAuthority } from '../firmware-sim/transport/certificates.js';
 import { assignment, keyIdentity, patient } from '../firmware-sim/transport/kit.js';
+import { Lines } from '../support/lines.js';
 
 /** The broker of Debian; scripts/services.sh has installed it. */
 const program = process.env.ZT_TEST_MOSQUITTO;
 if (program === undefined) throw new Error('ZT_TEST_MOSQUITTO is not set: run npm run test:services');
+
+const ATTEMPTS = 5;
 
 /** A broker with TLS for the device and without for whoever plays the hub. */
 async function broker(t: Test): Promise<{ tls: number; plain: number; ca: string; child: ChildProcess }> {
   const authority = await makeAuthority('Test root');
   const { certificate, privateKey } = await authority.issue('broker', { names: ['localhost'] });
   const folder = t.testdir();
-  const [tls, plain] = [await freePort(), await freePort()];
   writeFileSync(join(folder, 'ca.pem'), authority.certificate);
   writeFileSync(join(folder, 'server.pem'), certificate);
   writeFileSync(join(folder, 'server.key'), privateKey, { mode: 0o600 });
-  const settings = [
+  for (let attempt = 1; ; attempt++) {
+    const [tls, plain] = [await freePort(), await freePort()];
+    writeFileSync(join(folder, 'conf'), settings(folder, tls, plain));
+    const child = spawn(program as string, ['-v', '-c', join(folder, 'conf')], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const exited = once(child, 'exit');
+    t.teardown(() => child.kill() && exited);
+    try {
+      await new Lines(child.stderr).until(/mosquitto version .* running/);
+      return { tls, plain, ca: authority.certificate, child };
+    } catch (error) {
+      // Somebody else may have taken a port since it was free.
+      if (attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+function settings(folder: string, tls: number, plain: number): string {
+  const lines = [
     'per_listener_settings false',
     'allow_anonymous true',
     // Started by root it would give up its rights, and with them the folder.
@@ -35,15 +54,7 @@ async function broker(t: Test): Promise<{ tls: number; plain: number; ca: string
     `certfile ${join(folder, 'server.pem')}`,
     `keyfile ${join(folder, 'server.key')}`,
   ];
-  writeFileSync(join(folder, 'conf'), `${settings.join('\n')}\n`);
-  const child = spawn(program as string, ['-c', join(folder, 'conf')], { stdio: 'ignore' });
-  t.teardown(async () => {
-    if (child.exitCode !== null) return;
-    child.kill();
-    await once(child, 'exit');
-  });
-  await listening(plain);
-  return { tls, plain, ca: authority.certificate, child };
+  return `${lines.join('\n')}\n`;
 }
 
 async function freePort(): Promise<number> {
@@ -53,19 +64,6 @@ async function freePort(): Promise<number> {
   server.close();
   await once(server, 'close');
   return port;
-}
-
-async function listening(port: number): Promise<void> {
-  for (;;) {
-    const socket = connectTcp(port, '127.0.0.1');
-    const there = await once(socket, 'connect').then(
-      () => true,
-      () => false,
-    );
-    socket.destroy();
-    if (there) return;
-    await systemClock.wait(20);
-  }
 }
 
 t.test('the wire client and a broker that nobody wrote for it', async (t) => {

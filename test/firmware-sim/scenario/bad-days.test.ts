@@ -1,4 +1,5 @@
 import type { DriverPorts } from '@zerotouch/firmware-sim/boot/driver-ports';
+import type { Device } from '@zerotouch/firmware-sim/runtime/device';
 import { liveThrough } from '@zerotouch/firmware-sim/scenario/live';
 import { scenarios } from '@zerotouch/firmware-sim/scenario/shipped';
 import { composeImage } from '@zerotouch/flash-image/image';
@@ -42,8 +43,9 @@ t.test('a day that ends otherwise than it should is told', async (t) => {
   const result = await liveThrough({ ...good, expect: { state: 'running', dpsCalls: 2 } }, { image, device: { ports: goodCloud } });
   t.strictSame(result.problems, ['DPS was asked 1 times, not 2']);
   const never = { ...good, faults: [{ when: { state: 'safe' }, fault: 'link-drop' }] } as const;
-  const ended = AbortSignal.timeout(300);
-  t.match(await liveThrough(never, { image, device: { ports: goodCloud }, signal: ended }), {
+  const ended = new AbortController();
+  const watch = (device: Device): void => void device.on('running', () => ended.abort());
+  t.match(await liveThrough(never, { image, device: { ports: goodCloud }, watch, signal: ended.signal }), {
     problems: ['some faults have not come, or are not over'],
   });
 });

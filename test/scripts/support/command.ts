@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { bareNode } from '../../support/bare-node.js';
+import { Lines } from '../../support/lines.js';
 
 const shim = fileURLToPath(new URL('../../../../scripts/zerotouch.mjs', import.meta.url));
 
@@ -55,11 +55,6 @@ export function lastLine({ stdout }: Ended): Line {
 
 /** Resolves with the first line on stdout; rejects when the process ends without one. */
 export async function firstLine(child: ChildProcess): Promise<string> {
-  if (child.stdout === null) throw new Error('the process has no stdout');
-  const lines = createInterface(child.stdout);
-  const silent = once(child, 'exit').then(([code]) => {
-    throw new Error(`ended with ${code} before it said anything`);
-  });
-  const [line] = (await Promise.race([once(lines, 'line'), silent])) as [string];
-  return line;
+  const lines = new Lines(child.stdout);
+  return lines.all[await lines.until(/^/)] ?? '';
 }
