@@ -8,9 +8,24 @@ export interface CommandLine {
   name(): string;
   option(flags: string, description: string): this;
   opts(): CommonOptions;
-  configureOutput(output: { writeErr(text: string): void }): this;
+  configureOutput(output: { writeOut(text: string): void; writeErr(text: string): void }): this;
   exitOverride(): this;
-  parseAsync(): Promise<unknown>;
+  parseAsync(args: string[], from: { from: 'user' }): Promise<unknown>;
+}
+
+/** What a command meets outside itself. */
+export interface Surroundings {
+  /** What was typed after its name. */
+  readonly args: readonly string[];
+  readonly stdout: NodeJS.WritableStream;
+  readonly stderr: NodeJS.WritableStream & { isTTY?: boolean };
+  /** Called when work begins. @returns a signal whose reason is an {@link Interrupted} */
+  readonly listen: () => AbortSignal;
+}
+
+/** Those of this process. */
+export function processSurroundings(): Surroundings {
+  return { args: process.argv.slice(2), stdout: process.stdout, stderr: process.stderr, listen: listenForInterruption };
 }
 
 /** What every piece of work is handed. */
@@ -39,22 +54,25 @@ export class CommandFrame {
   #exitCode: ExitCode = EXIT.done;
   #readerGone = false;
   readonly #line: CommandLine;
+  readonly #around: Surroundings;
 
-  constructor(line: CommandLine) {
+  constructor(line: CommandLine, around = processSurroundings()) {
+    this.#around = around;
     this.#line = line
       .option('--json', 'one JSON object a line on stdout; the last line is the result')
       .option('--quiet', 'no progress on stderr')
       .option('--debug', 'show where a failure came from')
-      .configureOutput({ writeErr: () => {} })
+      .configureOutput({ writeOut: (text) => void around.stdout.write(text), writeErr: () => {} })
       .exitOverride();
   }
 
   /** Runs a piece of work, prints its failure, keeps its exit code. Never rejects. */
   async run(work: Work): Promise<void> {
     const { json = false, quiet = false, debug = false } = this.#line.opts();
-    const signal = listenForInterruption();
+    const { stdout, stderr, listen } = this.#around;
+    const signal = listen();
     const output = createOutput(json, (text) => {
-      if (!this.#readerGone) process.stdout.write(text);
+      if (!this.#readerGone) stdout.write(text);
     });
     try {
       this.#exitCode = (await work({ output, signal, quiet })) ?? EXIT.done;
@@ -62,14 +80,28 @@ export class CommandFrame {
       if (signal.aborted && (signal.reason as Interrupted).signalName === 'SIGINT') this.#exitCode = EXIT.interrupted;
     } catch (error) {
       this.#exitCode = signal.aborted ? EXIT.interrupted : exitCodeOf(error);
-      if (!signal.aborted || debug) process.stderr.write(`${explain(this.#line.name(), error, debug)}\n`);
+      if (!signal.aborted || debug) stderr.write(`${explain(this.#line.name(), error, debug)}\n`);
     }
   }
 
-  /** Parses the process's arguments, runs what they ask for, and ends the process. */
+  /** Parses the arguments and runs what they ask for. @returns the exit code */
+  async end(): Promise<ExitCode> {
+    try {
+      await this.#line.parseAsync([...this.#around.args], { from: 'user' });
+    } catch (error) {
+      if (!isUsageError(error)) throw error;
+      if (error.exitCode !== 0) {
+        this.#exitCode = EXIT.badInput;
+        this.#around.stderr.write(`${this.#usageLine(error)}\n`);
+      }
+    }
+    return this.#exitCode;
+  }
+
+  /** The whole life of a process: {@link end}, and it ends. */
   async main(): Promise<never> {
     process.on('uncaughtException', (error) => {
-      process.stderr.write(`${explain(this.#line.name(), error, process.argv.includes('--debug'))}\n`);
+      process.stderr.write(`${explain(this.#line.name(), error, this.#around.args.includes('--debug'))}\n`);
       process.exit(EXIT.failed);
     });
     process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -77,18 +109,10 @@ export class CommandFrame {
       if (error.code === 'EPIPE') this.#readerGone = true;
       else process.exit(EXIT.failed);
     });
-    try {
-      await this.#line.parseAsync();
-    } catch (error) {
-      if (!isUsageError(error)) throw error;
-      if (error.exitCode !== 0) {
-        this.#exitCode = EXIT.badInput;
-        process.stderr.write(`${this.#usageLine(error)}\n`);
-      }
-    }
+    const code = await this.end();
     // What the work left open (a socket of an SDK that keeps no books) must not keep the process alive; what was written must get out first.
     if (!this.#readerGone) await new Promise((written) => process.stdout.write('', written));
-    process.exit(this.#exitCode);
+    process.exit(code);
   }
 
   #usageLine({ code, message }: UsageError): string {
@@ -102,7 +126,7 @@ export class CommandFrame {
             .replace(/^error: /, '')
             .replace(/\.$/, '')
             .replace(/\s*\n\s*/g, ' ');
-    const verb = verbs.find((candidate) => process.argv.includes(candidate));
+    const verb = verbs.find((candidate) => this.#around.args.includes(candidate));
     return `${name}: ${what}; see ${name} ${verb === undefined ? '' : `${verb} `}--help`;
   }
 }

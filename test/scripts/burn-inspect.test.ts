@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isJsonObject } from '@zerotouch/azure-wire/twin';
 import t from 'tap';
-import { type Ended, jsonLines, type Line, lastLine, run } from './support/command.js';
+import { type Ended, jsonLines, type Line, lastLine, run, runHere } from './support/command.js';
 
 const spec = `version: 1
 batch: smallest
@@ -36,14 +36,14 @@ t.test('a batch is burnt and inspected', async (t) => {
   });
 
   t.test('a second burn into the folder is refused, and quiet is quiet', async (t) => {
-    const again = await run(dir, 'burn', 'batch.yaml', '--out', 'out', '--quiet');
+    const again = await runHere(dir, 'burn', 'batch.yaml', '--out', 'out', '--quiet');
     t.match(again, { code: 2, stdout: '', stderr: /^zerotouch: .*already holds a batch.*\n$/ });
-    t.match(await run(dir, 'burn', 'batch.yaml', '--out', 'other', '--quiet'), { code: 0, stderr: '', stdout: /2 burnt in / });
+    t.match(await runHere(dir, 'burn', 'batch.yaml', '--out', 'other', '--quiet'), { code: 0, stderr: '', stdout: /2 burnt in / });
   });
 
   t.test('inspect masks the private key', async (t) => {
     const image = 'out/images/pump-000001.bin';
-    const masked = await run(dir, 'inspect', image, '--json');
+    const masked = await runHere(dir, 'inspect', image, '--json');
     const tree = lastLine(masked);
     t.equal(masked.code, 0);
     t.match(tree, {
@@ -54,20 +54,20 @@ t.test('a batch is burnt and inspected', async (t) => {
     t.equal(fieldOf(tree, 'private key').value, '********');
     const chain = fieldOf(tree, 'device certificate').certificates;
     t.match(chain, [{ subject: 'CN=pump-000001', thumbprint: /^[0-9A-F]{64}$/ }, { subject: /^CN=smallest/ }]);
-    const key = keyOf(await run(dir, 'inspect', image, '--json', '--reveal'), 'private key');
+    const key = keyOf(await runHere(dir, 'inspect', image, '--json', '--reveal'), 'private key');
     t.notMatch(masked.stdout, key);
-    t.notMatch((await run(dir, 'inspect', image)).stdout, key);
+    t.notMatch((await runHere(dir, 'inspect', image)).stdout, key);
   });
 
   t.test('inspect masks the symmetric key', async (t) => {
     const image = 'out/images/probe-000002.bin';
-    const masked = await run(dir, 'inspect', image, '--json');
+    const masked = await runHere(dir, 'inspect', image, '--json');
     t.match(lastLine(masked), { identity: { registrationId: 'probe-000002', attestation: 'symmetric-key' } });
-    const revealed = await run(dir, 'inspect', image, '--json', '--reveal');
+    const revealed = await runHere(dir, 'inspect', image, '--json', '--reveal');
     const key = keyOf(revealed, 'dps/sym_key');
     t.equal(Buffer.from(key, 'base64').length, 32);
     t.notMatch(masked.stdout, key);
-    const people = await run(dir, 'inspect', image, '--reveal');
+    const people = await runHere(dir, 'inspect', image, '--reveal');
     t.match(people.stdout, key, 'shown when it was asked for');
   });
 
@@ -87,7 +87,7 @@ t.test('what is no image is refused with the file, the place and exit code 2', a
   writeFileSync(join(dir, 'garbage'), Buffer.alloc(0x20000, 0x5a));
   writeFileSync(join(dir, 'erased'), Buffer.alloc(0x20000, 0xff));
   for (const name of ['empty', 'text', 'folder', 'garbage', 'erased', 'missing']) {
-    const { code, stdout, stderr } = await run(dir, 'inspect', name, '--json');
+    const { code, stdout, stderr } = await runHere(dir, 'inspect', name, '--json');
     t.equal(code, 2, name);
     t.equal(stdout, '', name);
     t.match(stderr, new RegExp(`^zerotouch: ${name}: [^\\n]+\\n$`), name);
@@ -107,7 +107,7 @@ t.test('a spec that cannot be used is refused with file and field, and nothing i
     ['missing.yaml', /missing\.yaml.*ENOENT/],
   ];
   for (const [file, line] of cases) {
-    const { code, stderr } = await run(dir, 'burn', file, '--out', 'out');
+    const { code, stderr } = await runHere(dir, 'burn', file, '--out', 'out');
     t.equal(code, 2, file);
     t.match(stderr, /^zerotouch: [^\n]+\n$/, file);
     t.match(stderr, line, file);
@@ -116,7 +116,7 @@ t.test('a spec that cannot be used is refused with file and field, and nothing i
 });
 
 t.test('only --debug shows where a failure came from', async (t) => {
-  const { code, stderr } = await run(t.testdir(), 'inspect', 'missing', '--debug');
+  const { code, stderr } = await runHere(t.testdir(), 'inspect', 'missing', '--debug');
   t.equal(code, 2);
   t.match(stderr, /^zerotouch: missing: [^\n]+\n.*\n {4}at /s);
 });

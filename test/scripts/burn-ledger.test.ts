@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { openLedger } from '@zerotouch/manufacturing/ledger/ledger';
 import t from 'tap';
-import { lastLine, run } from './support/command.js';
+import { lastLine, runHere } from './support/command.js';
 
 const spec = `version: 1
 batch: pumps
@@ -12,7 +12,7 @@ groups:
 
 t.test('burn records stations and operators in the ledger that is named, and goes on with --resume', async (t) => {
   const dir = t.testdir({ 'batch.yaml': spec });
-  const burn = (...args: string[]) => run(dir, 'burn', 'batch.yaml', '--out', 'out', '--json', '--quiet', ...args);
+  const burn = (...args: string[]) => runHere(dir, 'burn', 'batch.yaml', '--out', 'out', '--json', '--quiet', ...args);
   const first = await burn('--ledger', 'sqlite:hall.db', '--station', 'line-7', '--operator', 'kim');
   t.equal(first.code, 0, first.stderr);
   t.match(lastLine(await burn('--ledger', 'sqlite:hall.db', '--resume')), { burnt: 0, skipped: 3, failed: 0, out: join(dir, 'out') });
@@ -26,15 +26,15 @@ t.test('burn records stations and operators in the ledger that is named, and goe
 
 t.test('burn in several threads', async (t) => {
   const dir = t.testdir({ 'batch.yaml': spec });
-  const burnt = await run(dir, 'burn', 'batch.yaml', '--out', 'out', '--json', '--quiet', '--workers', '2');
+  const burnt = await runHere(dir, 'burn', 'batch.yaml', '--out', 'out', '--json', '--quiet', '--workers', '2');
   t.equal(burnt.code, 0, burnt.stderr);
   t.match(lastLine(burnt), { burnt: 3, skipped: 0, failed: 0 });
-  t.match(await run(dir, 'burn', 'batch.yaml', '--out', 'more', '--workers', 'all'), { code: 2, stderr: /how many threads, 1 to 256/ });
+  t.match(await runHere(dir, 'burn', 'batch.yaml', '--out', 'more', '--workers', 'all'), { code: 2, stderr: /how many threads, 1 to 256/ });
 });
 
 t.test('the address of a server is a secret', async (t) => {
   const dir = t.testdir({ 'batch.yaml': spec });
-  const open = await run(dir, 'burn', 'batch.yaml', '--out', 'out', '--ledger', 'postgres://kim:hush@127.0.0.1:1/hall');
+  const open = await runHere(dir, 'burn', 'batch.yaml', '--out', 'out', '--ledger', 'postgres://kim:hush@127.0.0.1:1/hall');
   t.match(open, { code: 2, stderr: /--ledger: .*env:NAME/ });
   t.notMatch(open.stderr, /hush/);
 });

@@ -5,7 +5,7 @@ import { readCloudConfig } from '@zerotouch/scripts/cloud-config';
 import Ajv from 'ajv/dist/2020.js';
 import t from 'tap';
 import { parse } from 'yaml';
-import { ending, firstLine, run, start } from './support/command.js';
+import { ending, firstLine, run, runHere, start } from './support/command.js';
 
 const WHOLE = `version: 1
 idScope: 0ne0000BEEF
@@ -76,7 +76,7 @@ t.test('the schema takes what the command takes', async (t) => {
 
 t.test('options of the command go before its file; a bad file ends it with exit code 2', async (t) => {
   const dir = t.testdir({ 'cloud.yaml': 'version: 1\nidScope: 0ne0000BEEF\nworkers: 1\n', 'bad.yaml': 'version: 1\nhubz: 1\n' });
-  const refused = await run(dir, 'cloud', '--config', 'bad.yaml');
+  const refused = await runHere(dir, 'cloud', '--config', 'bad.yaml');
   t.equal(refused.code, 2);
   t.match(refused.stderr, /bad\.yaml:.* hubz/);
   const cloud = start(dir, 'cloud', '--config', 'cloud.yaml', '--workers', '0', '--json');

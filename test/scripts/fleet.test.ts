@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { composeImage } from '@zerotouch/flash-image/image';
 import t from 'tap';
-import { run } from './support/command.js';
+import { run, runHere } from './support/command.js';
 
 const folder = t.testdir({ 'fleet.yaml': 'version: 1\nimages: batch\n', 'wrong.yaml': 'version: 1\nimages: batch\nspeed: 3\n' });
 
@@ -30,14 +30,14 @@ t.test('a real endpoint is only met when it is named twice', async (t) => {
   const factory = { idScope: '0ne00FFFFFF', endpoint: host, registrationId: 'a', serial: 'a', symmetricKey: Buffer.alloc(32) };
   writeFileSync(join(folder, 'batch', 'a.bin'), composeImage({ factory }));
   writeFileSync(join(folder, 'slow.yaml'), 'version: 1\nimages: batch\npowerOn: { profile: staggered, perSecond: 5 }\n');
-  const ended = await run(folder, 'fleet', 'slow.yaml', '--endpoint', host);
+  const ended = await runHere(folder, 'fleet', 'slow.yaml', '--endpoint', host);
   t.equal(ended.code, 2);
   t.match(ended.stderr, new RegExp(`expected --confirm ${host}`));
 });
 
 t.test('a queue that does not answer is said in one line without its secret', async (t) => {
   writeFileSync(join(folder, 'queue'), 'redis://:geheim@127.0.0.1:1\n');
-  const ended = await run(folder, 'fleet-worker', '--queue', '@queue');
+  const ended = await runHere(folder, 'fleet-worker', '--queue', '@queue');
   t.equal(ended.code, 3);
   t.match(ended.stderr, /Redis at 127\.0\.0\.1:1: the queue does not answer/);
   t.notMatch(ended.stderr, /geheim/);

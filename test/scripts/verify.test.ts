@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { jsonLines, lastLine, run } from './support/command.js';
+import { jsonLines, lastLine, run, runHere } from './support/command.js';
 
 const spec = `version: 1
 batch: audited
@@ -15,13 +15,13 @@ t.test('a batch is burnt and verified', async (t) => {
   t.equal((await run(dir, 'burn', 'batch.yaml', '--out', 'out', '--quiet')).code, 0);
 
   t.test('as it was burnt there is nothing to tell', async (t) => {
-    const ended = await run(dir, 'verify', 'out', '--batch', 'batch.yaml', '--shipped', '--json');
+    const ended = await runHere(dir, 'verify', 'out', '--batch', 'batch.yaml', '--shipped', '--json');
     t.match(ended, { code: 0, stderr: '' });
     t.strictSame(jsonLines(ended.stdout), [{ images: 2, errors: 0, warnings: 0 }]);
   });
 
   t.test('a horizon beyond the certificates is a warning, and exits 0', async (t) => {
-    const ended = await run(dir, 'verify', 'out', '--horizon', '9999', '--json');
+    const ended = await runHere(dir, 'verify', 'out', '--horizon', '9999', '--json');
     t.equal(ended.code, 0);
     t.match(lastLine(ended), { images: 2, errors: 0, warnings: 3 });
   });
@@ -31,7 +31,7 @@ t.test('a batch is burnt and verified', async (t) => {
     const image = readFileSync(path);
     image.writeUInt8(1, 0xd800);
     writeFileSync(path, image);
-    const ended = await run(dir, 'verify', 'out', '--json');
+    const ended = await runHere(dir, 'verify', 'out', '--json');
     t.equal(ended.code, 1);
     const [finding, result, ...more] = jsonLines(ended.stdout);
     t.strictSame(Object.keys(finding ?? {}), ['image', 'code', 'severity', 'where', 'reason', 'remedy']);
@@ -43,7 +43,7 @@ t.test('a batch is burnt and verified', async (t) => {
     });
     t.strictSame(result, { images: 2, errors: 1, warnings: 0 });
     t.strictSame(more, []);
-    const people = await run(dir, 'verify', 'out');
+    const people = await runHere(dir, 'verify', 'out');
     t.match(
       people.stdout,
       /^error MANIFEST_MISMATCH: out\/images\/probe-000002\.bin: partition esp_secure_cert: .+\n2 images: 1 errors, 0 warnings\.\n$/,
@@ -51,10 +51,10 @@ t.test('a batch is burnt and verified', async (t) => {
   });
 
   t.test('what cannot be verified is bad input', async (t) => {
-    t.match(await run(dir, 'verify', 'missing'), { code: 2, stdout: '', stderr: /^zerotouch: missing: .+\n$/ });
-    t.match(await run(dir, 'verify', 'out', '--shipped', '--fielded'), { code: 2, stdout: '' });
-    t.match(await run(dir, 'verify', 'out', '--horizon', 'soon'), { code: 2, stdout: '' });
-    t.match(await run(dir, 'verify', 'out', '--batch', 'missing.yaml'), { code: 2, stdout: '', stderr: /missing\.yaml/ });
-    t.match(await run(dir, 'verify'), { code: 2, stdout: '' });
+    t.match(await runHere(dir, 'verify', 'missing'), { code: 2, stdout: '', stderr: /^zerotouch: missing: .+\n$/ });
+    t.match(await runHere(dir, 'verify', 'out', '--shipped', '--fielded'), { code: 2, stdout: '' });
+    t.match(await runHere(dir, 'verify', 'out', '--horizon', 'soon'), { code: 2, stdout: '' });
+    t.match(await runHere(dir, 'verify', 'out', '--batch', 'missing.yaml'), { code: 2, stdout: '', stderr: /missing\.yaml/ });
+    t.match(await runHere(dir, 'verify'), { code: 2, stdout: '' });
   });
 });
