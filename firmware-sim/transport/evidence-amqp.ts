@@ -23,13 +23,19 @@ const CONDITIONS: Record<string, FailureKind> = {
   'com.microsoft:argument-out-of-range': 'invalid',
 };
 
+/** What the SDK calls "service unavailable" and is but a link that went without a word. */
+const LINK_GONE = /^Sender Link Detached$/;
+
 /**
  * An error that came over AMQP, whole or inside one of the SDK's: Azure writes its JSON body into the description, and `retry-after` into the
  * info map. Source: seen from Azure's clients; AMQP 1.0, 2.8.14.
  */
 export function sortAmqpError(error: unknown, network?: unknown): Failure {
   const amqp = [error, Reflect.get(Object(error), 'amqpError')].find((one) => typeof Reflect.get(Object(one), 'condition') === 'string');
-  if (amqp === undefined) return sortSdkError(error, { network });
+  if (amqp === undefined) {
+    const failure = sortSdkError(error, { network });
+    return LINK_GONE.test(failure.detail) ? { ...failure, outcome: 'dropped' } : failure;
+  }
   const condition: string = Reflect.get(Object(amqp), 'condition');
   const description: unknown = Reflect.get(Object(amqp), 'description');
   const text = typeof description === 'string' ? description : '';

@@ -15,15 +15,17 @@ export interface Evidence {
 const twinFailures = ['refused', 'throttled', 'unavailable', 'dropped', 'timed-out', 'invalid'] as const;
 
 /**
- * Which event each transport can ever produce. A kind that is missing is one the protocol or the client cannot tell:
+ * Which event each transport can ever produce; the tests provoke every one of them, and no other. A kind that is missing is one the protocol
+ * or the client cannot tell:
  *
  * - no CONNACK says "throttled", so `connect` never does;
  * - the SDK's hub client makes one error of a refused and of a dropped first CONNECT, so its `connect` is never `refused`;
  * - a QoS 1 message is acknowledged or not, so `send` knows no refusal;
- * - `ambiguous` at DPS is a TLS alert over the certificate, and for the wire client a SUBACK 128, which the SDK does not look at
- *   (it runs into `timed-out`).
- * - over AMQP there is a word for each of these: an error condition, and Azure's own JSON in its description; so `connect` can be `refused` and
- *   `throttled`, and a message can be turned down. Only in the SASL exchange of a TPM is a refusal `ambiguous`, and in a TLS alert;
+ * - `ambiguous` is a TLS alert over the certificate; at DPS for the wire client also a SUBACK 128, which the SDK does not look at (it runs into
+ *   `timed-out`), and over AMQP whatever goes wrong in the SASL exchange, which has one word for all of it;
+ * - over AMQP there is a word for everything else: an error condition, and Azure's own JSON in its description; so `connect` can be `refused` and
+ *   `throttled`, a message can be turned down, and a session that ends is told why. The SDK sends requests to the twin settled: a hub answers
+ *   them with a status, and cannot reject one;
  * - over HTTPS everything is a status;
  * - a WebSocket adds nothing: what it carries tells, and what goes wrong with itself is `unreachable`, `dropped` or `timed-out` as a connection's is.
  */

@@ -79,6 +79,8 @@ export function sortConnectionError(error: unknown, now?: Date): Failure {
   // The server ended the handshake over the client's certificate: Azure does so for some, but so does a proxy in between.
   if (/ALERT/.test(code)) return { outcome: 'ambiguous', detail };
   if (/^ERR_SSL_|^EPROTO/.test(code)) return { outcome: 'unreachable', detail };
+  // Node's HTTP parser.
+  if (code.startsWith('HPE_')) return invalid(detail);
   return { outcome: 'dropped', detail };
 }
 

@@ -10,6 +10,12 @@ import type { TransportName } from './transport-names.js';
 /** How long a server may take to answer the close of a connection, milliseconds. */
 const FAREWELL_MS = 1_000;
 
+/** The address of messages to the device. Source: hub/iot-hub-amqp-support. */
+const CLOUD_TO_DEVICE = /\/messages\/devicebound$/;
+
+/** How the SDK's links tell of an end that was the peer's. */
+const LINK_ENDED = 'azure-iot-amqp-base:error-indicated';
+
 type Done<T = unknown> = (error?: Error | null, result?: T) => void;
 
 interface SdkAmqpConfig {
@@ -43,10 +49,12 @@ export interface SdkAmqpWatch {
   readonly onOpen?: () => void;
   /** The connection is gone. */
   readonly onClose: () => void;
-  /** The peer turned a connection, a link or a message down. The SDK repeats some of them for ever. */
+  /** The peer turned a link or a message down. The SDK repeats some of them for ever. */
   readonly onRefusal?: (error: unknown) => void;
-  /** A message came whose JSON body can be read (`undefined`: there is none); only if this returns true does the SDK see it. */
-  readonly onMessage: (message: SdkAmqpMessage, body: unknown) => boolean;
+  /** The peer ended the connection, or a link that stood, and said why: of both the SDK tells only that something is gone, and late. */
+  readonly onEnd: (error: unknown) => void;
+  /** A message came whose JSON body can be read (`undefined`: there is none); only if this returns true does the SDK see it. `address`: of its link. */
+  readonly onMessage: (message: SdkAmqpMessage, body: unknown, address: string) => boolean;
   /** A message came whose body cannot be read: the SDK would parse it inside an event handler, and end the process. */
   readonly onGarbage: () => void;
 }
@@ -59,6 +67,8 @@ export class WatchedAmqpBase {
   networkError: unknown;
   readonly #socket: TLSSocket;
   readonly #watch: SdkAmqpWatch;
+  /** The peer has said its farewell, and answers no other. */
+  #ended = false;
 
   /** @param transportPackage the SDK package whose own copy of the base is taken */
   constructor(
@@ -82,18 +92,41 @@ export class WatchedAmqpBase {
 
   /** Frees the socket at once. */
   cut(): Promise<void> {
+    this.#deafen();
+    // A token that was never answered would hold a timer for two minutes.
+    const signIn: { forceDetach(): void } | undefined = Reflect.get(this.base, '_cbs');
+    Reflect.set(this.base, '_disconnectionOccurred', true);
+    signIn?.forceDetach();
     return cut(this.#socket);
   }
 
   /** Closes the connection as AMQP has it, and frees the socket whether or not the server plays along. */
   async hangUp(clock: Clock): Promise<void> {
-    if (!this.#socket.destroyed) {
+    if (this.#socket.writable && this.#socket.readable && !this.#ended) {
+      this.#deafen();
       const over = new AbortController();
-      const closed = new Promise<void>((resolve) => this.base.disconnect(() => resolve()));
+      const closed = new Promise((resolve) => {
+        this.#connection?.once('connection_close', resolve);
+        this.#socket.once('end', resolve).once('close', resolve);
+      });
+      this.#connection?.close();
       await Promise.race([closed, clock.wait(FAREWELL_MS, over.signal).catch(() => undefined)]);
       over.abort();
     }
     await this.cut();
+  }
+
+  // Told of the end, the SDK takes leave of each link and waits 45 s for the peer to do the same; and where a link is half attached, it throws.
+  #deafen(): void {
+    this.#ended = true;
+    // The library complains to the console of what nobody listens to.
+    for (const event of ['connection_close', 'connection_error', 'disconnected', 'error'])
+      this.#connection?.removeAllListeners(event).on(event, () => undefined);
+  }
+
+  // Kept private by the SDK; without it an end is still seen, as a drop.
+  get #connection(): (EventEmitter & { close(): void }) | undefined {
+    return Reflect.get(this.base, '_rheaConnection');
   }
 
   #leadToSocket(transport: string): void {
@@ -112,7 +145,19 @@ export class WatchedAmqpBase {
         led,
         this.#told(done, () => this.#watch.onOpen?.()),
       );
+      this.#hearOfTheEnd();
     };
+  }
+
+  // From the library below: the SDK tells late, and not why.
+  #hearOfTheEnd(): void {
+    const ended = (error: unknown): void => {
+      this.#deafen();
+      this.#watch.onEnd(error);
+    };
+    this.#connection?.on('connection_error', ({ error }: { readonly error?: unknown }) => ended(error));
+    const container: EventEmitter | undefined = Reflect.get(this.base, '_rheaContainer');
+    container?.removeAllListeners(LINK_ENDED).on(LINK_ENDED, ended);
   }
 
   #watchLinks(): void {
@@ -127,11 +172,9 @@ export class WatchedAmqpBase {
       attachSender(endpoint, options, attached);
     };
     base.attachReceiverLink = (endpoint, options, done) => {
-      attachReceiver(
-        endpoint,
-        options,
-        this.#told(done, (link) => this.#filter(link)),
-      );
+      // A message to the device is the application's, whatever is in it.
+      const own = CLOUD_TO_DEVICE.test(endpoint) ? undefined : (link: EventEmitter): void => this.#filter(link, endpoint);
+      attachReceiver(endpoint, options, this.#told(done, own));
     };
   }
 
@@ -143,7 +186,7 @@ export class WatchedAmqpBase {
     };
   }
 
-  #filter(link: EventEmitter): void {
+  #filter(link: EventEmitter, address: string): void {
     const emit = link.emit.bind(link);
     link.emit = (event, ...details: unknown[]) => {
       if (event !== 'message') return emit(event, ...details);
@@ -152,7 +195,7 @@ export class WatchedAmqpBase {
       const text = content === undefined ? '' : Buffer.from(content).toString('utf8').trim();
       const body = text === '' ? undefined : parseJson(Buffer.from(text));
       if (text !== '' && body === undefined) this.#watch.onGarbage();
-      else if (this.#watch.onMessage(message, body)) emit(event, ...details);
+      else if (this.#watch.onMessage(message, body, address)) emit(event, ...details);
       return true;
     };
   }

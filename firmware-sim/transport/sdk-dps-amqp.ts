@@ -1,5 +1,5 @@
 import { dial } from './dial.js';
-import { dropped, invalid, sortConnectionError } from './evidence.js';
+import { invalid, sortConnectionError } from './evidence.js';
 import { retryAfterOf, sortAmqpError } from './evidence-amqp.js';
 import { readDpsReply } from './replies.js';
 import { WatchedAmqpBase } from './sdk-amqp-base.js';
@@ -13,6 +13,13 @@ export function openAmqpDps(transport: 'amqp' | 'amqp-ws'): OpenDpsLine {
     const dialled = await dial(request, clock, signal);
     if (dialled.outcome !== 'open') return dialled;
     let open = false;
+    const signsIn = request.attestation.kind !== 'x509';
+    // Whoever is refused, or throttled, in the SASL exchange hears one word for all of it, or none before the connection ends.
+    const turnedDown = (error: unknown): void => {
+      const failure = sortAmqpError(error, watched.networkError);
+      const unclear = failure.outcome === 'dropped' || (failure.outcome === 'refused' && failure.code === undefined);
+      fail(signsIn && !open && unclear ? { ...failure, outcome: 'ambiguous', detail: `while signing in: ${failure.detail}` } : failure);
+    };
     const watched: WatchedAmqpBase = new WatchedAmqpBase(
       'azure-iot-provisioning-device-amqp',
       { socket: dialled.socket, transport },
@@ -23,12 +30,10 @@ export function openAmqpDps(transport: 'amqp' | 'amqp-ws'): OpenDpsLine {
         },
         onClose() {
           if (watched.networkError !== undefined) fail(sortConnectionError(watched.networkError));
-          // A TPM that is refused is refused in the SASL exchange, and then the connection ends: so it does when it drops.
-          else if (!open && request.attestation.kind !== 'x509')
-            fail({ outcome: 'ambiguous', detail: 'DPS closed the connection while the device was signing in' });
-          else fail(dropped('DPS closed the connection'));
+          else turnedDown(new LostConnection());
         },
-        onRefusal: (error) => fail(sortAmqpError(error, watched.networkError)),
+        onRefusal: turnedDown,
+        onEnd: turnedDown,
         onGarbage: () => fail(invalid('DPS answered with something that is no JSON')),
         onMessage({ application_properties: properties }, body) {
           const reply = readDpsReply(200, body, retryAfterOf(properties));
@@ -49,4 +54,11 @@ export function openAmqpDps(transport: 'amqp' | 'amqp-ws'): OpenDpsLine {
       cut: () => watched.cut(),
     };
   };
+}
+
+class LostConnection extends Error {
+  override readonly name = 'NotConnectedError';
+  constructor() {
+    super('DPS closed the connection');
+  }
 }

@@ -60,6 +60,8 @@ function watchAnswers(base: SdkHttpBase, { request, tell, fail, failed }: DpsLin
           return;
         }
       }
+      // What is not labelled as JSON the SDK takes for nothing, and throws where nobody can catch it.
+      response.headers['content-type'] = 'application/json';
       if (!failed()) done(error, text, response);
     });
   };

@@ -1,4 +1,5 @@
 import { parseSas } from '@zerotouch/azure-wire/sas';
+import { isJsonObject } from '@zerotouch/azure-wire/twin';
 import type { TransportConfig } from 'azure-iot-common';
 import { WEB_SOCKET_PATH } from './address.js';
 import { invalid } from './evidence.js';
@@ -17,9 +18,17 @@ export function openAmqpHub(transport: 'amqp' | 'amqp-ws'): OpenHubLine {
       { socket, transport },
       {
         onClose,
+        onEnd: (error) => fail(sortAmqpError(error, watched.networkError)),
         onGarbage: () => fail(invalid('the hub sent a message that is no JSON')),
-        onMessage(message, body) {
+        onMessage(message, body, address) {
           const status: unknown = Reflect.get(Object(Reflect.get(message, 'message_annotations')), 'status');
+          const isChange = address.endsWith('/twin') && Reflect.get(message, 'correlation_id') === undefined;
+          if (isChange && !isJsonObject(body)) {
+            fail(invalid('the hub sent a change of the desired properties that is none'));
+            return false;
+          }
+          // The SDK would parse even what is not there.
+          if (body === undefined) Reflect.deleteProperty(message, 'body');
           reading({ status: typeof status === 'number' ? status : 200, body });
           setImmediate(() => reading(undefined));
           return true;

@@ -17,7 +17,7 @@ export function evidenceDocument(): string {
 
 The boot machine never looks into an error: each transport sorts what it saw into a word (\`firmware-sim/boot/ports.ts\`). Not every transport can see everything: MQTT
 3.1.1 has no 403, 404 or 429 at CONNECT, for one; AMQP has a word for each. Over WebSocket it is what is carried that tells. These are the words each can ever say, by what the device is doing. Made from \`firmware-sim/transport/evidence-matrix.ts\`
-by \`npm run docs\`; tests provoke the failures, and fail when a transport says a word that is not here.
+by \`npm run docs\`; the tests provoke every word of it with real sockets, and fail when a transport says another, or when one is never said.
 ${Object.entries(matrix).map(chapter).join('')}`;
 }
 
