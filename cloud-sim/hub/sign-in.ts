@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { commonName as commonNameOf } from '@zerotouch/azure-wire/common-name';
 import { resourceCovers, type SasToken, verifySas } from '@zerotouch/azure-wire/sas';
-import { issuerLine, subjectLine, thumbprint, validityAt } from '../certificates.js';
+import { issuerLine, shortThumbprint, subjectLine, thumbprint, validityAt } from '../certificates.js';
 import type { Credential, PresentedCertificate } from '../credentials.js';
 import { climb } from '../dps/chain.js';
 import { difference, nearestWords } from '../nearest.js';
@@ -202,9 +202,9 @@ function thumbprintFlaw(
   { primaryThumbprint, secondaryThumbprint }: DeviceAuthentication & { type: 'selfSigned' },
   leaf: X509Certificate,
 ): Reason | undefined {
-  const prints = [thumbprint(leaf), leaf.fingerprint.replaceAll(':', '')];
-  if (prints.some((print) => print === primaryThumbprint.toUpperCase() || print === secondaryThumbprint.toUpperCase())) return undefined;
-  const [print = ''] = prints;
+  const registered = [primaryThumbprint.toUpperCase(), secondaryThumbprint.toUpperCase()];
+  const print = thumbprint(leaf);
+  if (registered.includes(print) || registered.includes(shortThumbprint(leaf))) return undefined;
   return {
     rule: 'x509-other-certificate',
     text: `the leaf is not the certificate of ${identityName(identity)}`,
