@@ -14,9 +14,6 @@ export interface SocketParts {
   readonly sourceAddresses?: readonly string[];
 }
 
-/** Bun's own TLS has no costly step to go around. */
-const isBun = 'bun' in process.versions;
-
 /** Opens the TLS connections of many devices, each with its own certificate. */
 export class Sockets {
   readonly #parts: SocketParts;
@@ -46,10 +43,10 @@ export class Sockets {
       // An address is checked against the certificate's addresses, and SNI may not carry one (RFC 6066).
       ...(isIP(host) === 0 ? { servername: host } : {}),
       rejectUnauthorized: true,
-      ...(isBun ? {} : { checkServerIdentity: () => this.#names.judge(socket, host) }),
+      checkServerIdentity: () => this.#names.judge(socket, host),
     });
-    // Node asks for the whole chain as an object and hands it to the check above, which has no use for it.
-    if (!isBun) socket.getPeerCertificate = () => ({}) as PeerCertificate as never;
+    // The runtime asks for the whole chain as an object and hands it to the check above, which has no use for it.
+    socket.getPeerCertificate = () => ({}) as PeerCertificate as never;
     socket.setNoDelay(true);
     return socket;
   }
