@@ -1,5 +1,6 @@
 import { FACTORY_NAMESPACE, secretKeys } from './factory.js';
 import { placeOf, readLayout, readNvsKeys, readPartition } from './image.js';
+import { type InspectedSlots, inspectSlots } from './inspect-slots.js';
 import { isNvs, isNvsKeys, isSecureCert, type Layout, type Partition } from './layout.js';
 import type { NvsKeys } from './nvs/encryption.js';
 import { inspectNvs, type PlacedEntry, readNvs } from './nvs/read.js';
@@ -40,6 +41,8 @@ export interface InspectedImage {
   /** How NVS and private key are hidden. */
   readonly encryption: 'none' | 'hmac' | 'key-partition';
   readonly partitions: readonly InspectedPartition[];
+  /** `null` where the layout has no application slots. */
+  readonly slots: InspectedSlots | null;
 }
 
 /**
@@ -50,7 +53,7 @@ export function inspectImage(storage: Storage, chip: ForChip = {}): InspectedIma
   const layout: Layout = readLayout(storage);
   const found = readNvsKeys(storage, layout, chip);
   const partitions = layout.partitions.map((partition) => inspectPartition(storage, partition, found?.keys, chip));
-  return { size: storage.size, encryption: found?.scheme ?? 'none', partitions };
+  return { size: storage.size, encryption: found?.scheme ?? 'none', partitions, slots: inspectSlots(storage, layout) };
 }
 
 function inspectPartition(storage: Storage, partition: Partition, keys: NvsKeys | undefined, { efuse }: ForChip): InspectedPartition {

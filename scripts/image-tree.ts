@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import type { InspectedField, InspectedImage, InspectedPartition } from '@zerotouch/flash-image/inspect';
+import type { InspectedSlots } from '@zerotouch/flash-image/inspect-slots';
 
 /** What stands in the place of a secret. */
 export const MASK = '********';
@@ -40,10 +41,12 @@ export interface ImageTree {
   encryption: InspectedImage['encryption'];
   identity: TreeIdentity;
   partitions: (Omit<InspectedPartition, 'fields'> & { fields: TreeField[] })[];
+  /** Which application is booted, and what `otadata` says; `null` where there are no slots. */
+  slots: InspectedSlots | null;
 }
 
 /** The tree of an image. */
-export function imageTree(image: string, { size, encryption, partitions }: InspectedImage, reveal: boolean): ImageTree {
+export function imageTree(image: string, { size, encryption, partitions, slots }: InspectedImage, reveal: boolean): ImageTree {
   const burnt = partitions.filter(({ name, readOnly, holds }) => readOnly || name === 'fctry' || holds === 'secure-cert');
   const fields = burnt.flatMap((partition) => partition.fields);
   return {
@@ -52,11 +55,12 @@ export function imageTree(image: string, { size, encryption, partitions }: Inspe
     encryption,
     identity: identityOf(fields),
     partitions: partitions.map((partition) => ({ ...partition, fields: partition.fields.map((field) => treeField(field, reveal)) })),
+    slots,
   };
 }
 
 /** The tree in words, a line a thing. */
-export function treeWords({ image, size, encryption, identity, partitions }: ImageTree): string {
+export function treeWords({ image, size, encryption, identity, partitions, slots }: ImageTree): string {
   const { registrationId, serial, idScope, endpoint, attestation } = identity;
   const lines = [
     `${image}: ${size} bytes${encryption === 'none' ? '' : `, encrypted (${encryption})`}`,
@@ -68,9 +72,32 @@ export function treeWords({ image, size, encryption, identity, partitions }: Ima
     );
     lines.push(...fields.flatMap(fieldWords), ...damage.map((message) => `    to be repaired: ${message}`));
   }
+  if (slots !== null) lines.push(...slotWords(slots));
   if (partitions.some(({ fields }) => fields.some(({ value }) => value === MASK))) lines.push('Secrets are masked; --reveal shows them.');
   return lines.join('\n');
 }
+
+function slotWords({ boots, onTrial, entries, active, slots }: InspectedSlots): string[] {
+  return [
+    `  the next start boots ${boots === null ? 'nothing' : `${boots}${onTrial ? ', on trial' : ''}`}`,
+    ...entries.map(({ offset, entry, sequence, state, slot }, index) => {
+      const said =
+        entry === 'whole' ? `${slot}, sequence ${sequence}, ${state}, CRC32 matches${index === active ? ', counts' : ''}` : entry;
+      return `    ${hex(offset)}  otadata[${index}]  ${said}`;
+    }),
+    ...slots.map(
+      ({ name, offset, application, length }) =>
+        `    ${hex(offset)}  ${name}  ${SLOT_WORDS[application]}${length === null ? '' : `, ${length} bytes`}`,
+    ),
+  ];
+}
+
+const SLOT_WORDS: Record<InspectedSlots['slots'][number]['application'], string> = {
+  whole: 'a whole application',
+  none: 'empty',
+  damaged: 'damaged: no bootloader starts it',
+  absent: 'not in this file',
+};
 
 function identityOf(fields: readonly InspectedField[]): TreeIdentity {
   const has = (name: string): boolean => fields.some((field) => field.name === name);

@@ -1,6 +1,7 @@
 import { appLength, encodeApp } from '@zerotouch/flash-image/app-image';
 import { AppSlots } from '@zerotouch/flash-image/app-slots';
 import { composeImage } from '@zerotouch/flash-image/image';
+import { inspectImage } from '@zerotouch/flash-image/inspect';
 import { checkLayout, defaultLayout, slottedLayout } from '@zerotouch/flash-image/layout';
 import { NorFlash, PowerCut } from '@zerotouch/flash-image/nor';
 import { decodeOtaEntry, encodeOtaEntry, sequenceFor, slotOf } from '@zerotouch/flash-image/ota-data';
@@ -120,6 +121,37 @@ t.test('what cannot be an update leaves everything as it was', async (t) => {
 t.test('an image without slots, or with nothing in them', async (t) => {
   t.equal(AppSlots.boot(memoryStorage(composeImage({ factory })), defaultLayout), undefined);
   t.equal(boot(memoryStorage(composeImage({ layout: slottedLayout, factory })))?.running, undefined);
+});
+
+t.test('an image is looked into without being started', async (t) => {
+  const look = (image: Buffer) => inspectImage(memoryStorage(image)).slots;
+  t.match(look(burnt()), {
+    boots: 'ota_0',
+    onTrial: false,
+    active: null,
+    entries: [
+      { offset: 0x19000, entry: 'blank', sequence: null, state: null, slot: null },
+      { offset: 0x1a000, entry: 'blank' },
+    ],
+    slots: [
+      { name: 'ota_0', offset: 0x20000, application: 'whole', length: app(1).length },
+      { name: 'ota_1', application: 'none', length: null },
+    ],
+  });
+  const image = updated();
+  const before = Buffer.from(image);
+  const next = { boots: 'ota_1', onTrial: true, entries: [{ sequence: 2, state: 'new', slot: 'ota_1' }, { entry: 'blank' }], active: 0 };
+  t.match(look(image), next);
+  t.ok(image.equals(before), 'the trial does not begin by it');
+  boot(memoryStorage(image));
+  t.match(look(image), { boots: 'ota_0', entries: [{ state: 'pending-verify' }, {}] }, 'on trial now: another start goes back');
+  image.writeUInt8(image.readUInt8(0x19000) ^ 1, 0x19000);
+  t.match(look(image), { active: null, entries: [{ entry: 'damaged', sequence: null, slot: null }, {}] });
+  const broken = burnt();
+  broken.fill(0, 0x20010, 0x20020);
+  t.match(look(broken), { boots: null, slots: [{ application: 'damaged', length: null }, {}] });
+  t.match(look(composeImage({ layout: slottedLayout, factory })), { boots: null, slots: [{ application: 'absent' }, {}] });
+  t.equal(inspectImage(memoryStorage(composeImage({ factory }))).slots, null);
 });
 
 t.test('power goes after any word of the whole way, and inside it: the old application runs or the new one', async (t) => {
