@@ -1,7 +1,7 @@
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import { hex, ImageFault } from './faults.js';
 import { SECTOR_SIZE } from './layout.js';
-import type { Storage } from './storage.js';
+import { memoryStorage, type Storage } from './storage.js';
 
 /** Bytes that a NOR chip programs in one go. */
 export const WORD_SIZE = 4;
@@ -22,12 +22,12 @@ export interface NorOptions {
 }
 
 /**
- * A NOR flash chip over bytes in memory (the given bytes themselves change): programs words of {@link WORD_SIZE} bytes and can only clear bits
- * by it, erases whole sectors of 4 KiB to FF, wears, and loses power on request, after any word or erase, or in the middle of one.
+ * A NOR flash chip over bytes in memory or any other storage (the given bytes themselves change): programs words of {@link WORD_SIZE} bytes and can
+ * only clear bits by it, erases whole sectors of 4 KiB to FF, wears, and loses power on request, after any word or erase, or in the middle of one.
  */
 export class NorFlash implements Storage {
   readonly size: number;
-  readonly #memory: Buffer;
+  readonly #cells: Storage;
   readonly #options: NorOptions;
   readonly #wear: number[];
   readonly #bad: Set<number>;
@@ -35,11 +35,12 @@ export class NorFlash implements Storage {
   #cut: { readonly at: number; readonly inside: boolean } | undefined;
   #powered = true;
 
-  constructor(bytes: Uint8Array, options: NorOptions) {
-    this.#memory = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  /** @param cells what holds its bits; syncing and closing them stays with whoever made them */
+  constructor(cells: Uint8Array | Storage, options: NorOptions) {
+    this.#cells = cells instanceof Uint8Array ? memoryStorage(cells) : cells;
     this.#options = options;
-    this.size = bytes.length;
-    this.#wear = new Array<number>(Math.ceil(bytes.length / SECTOR_SIZE)).fill(0);
+    this.size = this.#cells.size;
+    this.#wear = new Array<number>(Math.ceil(this.size / SECTOR_SIZE)).fill(0);
     this.#bad = new Set(options.badSectors ?? []);
   }
 
@@ -83,7 +84,7 @@ export class NorFlash implements Storage {
 
   read(offset: number, length: number): Buffer {
     this.#check(offset, length);
-    return Buffer.from(this.#memory.subarray(offset, offset + length));
+    return this.#cells.read(offset, length);
   }
 
   /** @throws ImageFault NOR_PROGRAM for a bit that would have to go from 0 to 1; NOR_BAD_SECTOR; PowerCut */
@@ -116,7 +117,7 @@ export class NorFlash implements Storage {
   close(): void {}
 
   #program(offset: number, word: Uint8Array): void {
-    const before = this.#memory.subarray(offset, offset + word.length);
+    const before = this.#cells.read(offset, word.length);
     if (word.some((byte, index) => (byte & ~(before[index] ?? 0)) !== 0)) {
       throw new ImageFault('NOR_PROGRAM', 'a bit that is 0 cannot be programmed to 1', {
         where: `flash, offset ${hex(offset)}`,
@@ -128,22 +129,26 @@ export class NorFlash implements Storage {
     this.#step(() => {
       const kept = this.#options.entropy.bytes(word.length);
       for (const [index, byte] of word.entries()) before[index] = (before[index] ?? 0) & (byte | (kept[index] ?? 0));
+      this.#cells.write(offset, before);
     });
-    before.set(word);
+    this.#cells.write(offset, word);
   }
 
   #eraseSector(offset: number): void {
     const number = offset / SECTOR_SIZE;
     this.#takesWrites(offset);
-    const sector = this.#memory.subarray(offset, offset + SECTOR_SIZE);
     const worn = (this.#wear[number] ?? 0) + 1;
     this.#wear[number] = worn;
     if (worn > (this.#options.endurance ?? Number.POSITIVE_INFINITY)) {
       this.#bad.add(number);
       this.#takesWrites(offset);
     }
-    this.#step(() => this.#halfErase(sector));
-    sector.fill(0xff);
+    this.#step(() => {
+      const sector = this.#cells.read(offset, SECTOR_SIZE);
+      this.#halfErase(sector);
+      this.#cells.write(offset, sector);
+    });
+    this.#cells.erase(offset, SECTOR_SIZE);
   }
 
   /** Some chips erase from one end, others everywhere at once. */

@@ -3,6 +3,8 @@ import { Fault } from '@zerotouch/foundation/fault';
 export type FleetFaultCode =
   /** The spec is no YAML, or says what a fleet cannot do. */
   | 'FLEET_SPEC'
+  /** A scenario that this fleet cannot live through: it lasts too long, or finds too few devices. */
+  | 'SCENARIO_UNFIT'
   /** A folder or image that the spec names is not there, or cannot be used. */
   | 'IMAGES_MISSING'
   | 'IMAGE_UNUSABLE'

@@ -2,10 +2,13 @@ import { Driver } from '@zerotouch/firmware-sim/boot/driver';
 import { type DriverPorts, defaultTimeouts } from '@zerotouch/firmware-sim/boot/driver-ports';
 import type { Endpoint, MountedFlash } from '@zerotouch/firmware-sim/boot/ports';
 import { defaultRetryPolicy } from '@zerotouch/firmware-sim/boot/retry';
+import { deviceState } from '@zerotouch/firmware-sim/boot/state';
+import type { Scenario } from '@zerotouch/firmware-sim/scenario/scenario';
 import type { CloudPorts } from '@zerotouch/firmware-sim/transport/clients';
 import { isTimeKnown } from '@zerotouch/firmware-sim/transport/time-known';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
+import { BadDay } from './bad-day.js';
 import { FleetFlash } from './images.js';
 import type { Recorder } from './recorder.js';
 import type { Contexts } from './wire/contexts.js';
@@ -22,70 +25,112 @@ export interface DeviceGround {
   readonly telemetryMs?: number | undefined;
 }
 
+/** What a device tells whoever powers it on, once each. */
+export interface DeviceNews {
+  /** It no longer holds others up: it runs, waits for another try, or never will run. */
+  readonly underWay: (device: FleetDevice) => void;
+  /** It runs for the first time, or never will; a device with a bad day: the day is over. */
+  readonly settled: (device: FleetDevice) => void;
+}
+
 /** One device: an image, the boot machine that every device runs, and the figures it leaves. */
 export class FleetDevice {
   readonly #ground: DeviceGround;
-  readonly #ports: CloudPorts;
+  readonly #ports: (clock: Clock) => CloudPorts;
   readonly #client: string;
   readonly #flash: FleetFlash;
-  readonly #settled: (device: FleetDevice) => void;
+  readonly #news: DeviceNews;
+  readonly #over: AbortSignal;
+  /** The bad day that it lives through, if any. */
+  readonly day: BadDay | undefined;
   #driver: Driver | undefined;
-  #startedAt = 0;
+  #wanted = false;
+  #cycling: Promise<void> | undefined;
+  #heeding = false;
+  #startedAt: number | undefined;
   #online = false;
   #booted = false;
+  #halted = false;
+  readonly #told = new Set<keyof DeviceNews>();
   #lastFault = 'the image cannot be used';
   #telemetry: AbortController | undefined;
 
-  /** @param settled called once, when the device runs for the first time or never will */
+  /**
+   * @param client how it speaks, and the ports of that by a clock
+   * @param over aborted when the fleet is over
+   */
   constructor(
-    image: string,
-    { ports, client }: { ports: CloudPorts; client: string },
+    { image, scenario }: { image: string; scenario?: Scenario | undefined },
+    { ports, client }: { ports: (clock: Clock) => CloudPorts; client: string },
     ground: DeviceGround,
-    settled: (device: FleetDevice) => void,
+    news: DeviceNews,
+    over: AbortSignal,
   ) {
     this.#ground = ground;
     this.#ports = ports;
     this.#client = client;
-    this.#flash = new FleetFlash(image, ground.writeBack);
-    this.#settled = settled;
+    this.#news = news;
+    this.#over = over;
+    const day = scenario === undefined ? undefined : new BadDay(scenario, ground.clock, () => this.#heed());
+    this.day = day;
+    this.#flash = new FleetFlash(image, ground.writeBack, day === undefined ? undefined : (cells) => day.chipOver(image, cells));
   }
 
   get isOn(): boolean {
     return this.#driver !== undefined;
   }
 
-  /** Whether it has been running. */
-  get hasBooted(): boolean {
-    return this.#booted;
+  /** Whether only a new burn helps it. */
+  get hasHalted(): boolean {
+    return this.#halted;
   }
 
   on(): void {
-    if (this.#driver !== undefined) return;
-    const { clock, entropy, endpoint, recorder } = this.#ground;
-    this.#startedAt = clock.monotonic();
+    this.#wanted = true;
+    if (this.#driver === undefined && this.#cycling === undefined) this.#switchOn();
+  }
+
+  /** Takes its power away; resolves when its sockets are gone. */
+  async off(): Promise<void> {
+    this.#wanted = false;
+    await Promise.all([this.#cycling, this.#switchOff()]);
+  }
+
+  #switchOn(): void {
+    const { entropy, endpoint, recorder } = this.#ground;
+    const { day } = this;
+    const clock = day?.time ?? this.#ground.clock;
+    // A bad day counts from its beginning.
+    if (day === undefined || this.#startedAt === undefined) this.#startedAt = this.#ground.clock.monotonic();
     const ports: DriverPorts = {
       mount: () => this.#mount(),
       endpoint: () => endpoint,
       time: { set: async () => (isTimeKnown(clock) ? 'clock-set' : 'clock-unset') },
-      ...this.#ports,
+      ...this.#ports(clock),
       config: { apply: async () => undefined },
       clock,
       entropy,
       policy: defaultRetryPolicy,
       timeouts: defaultTimeouts,
     };
-    const driver = new Driver(ports, {
-      stepped: ({ session }) => {
-        if (session !== 'connected') this.#offline();
+    this.#beginDay();
+    const driver = new Driver(day?.between(ports) ?? ports, {
+      stepped: (machine) => {
+        if (machine.session !== 'connected') this.#offline();
+        if (this.#driver === driver) day?.entered(deviceState(machine).state);
+        this.#heed();
       },
-      failed: (during, failure) => recorder.failed(during, failure),
-      waiting: () => recorder.retried(),
+      failed: (during, failure) => recorder.failed(during, failure, day?.scenario.name),
+      waiting: () => {
+        recorder.retried();
+        if (day !== undefined) this.#tell('underWay');
+      },
       fault: (_, error) => {
         this.#lastFault = error.message;
+        this.#heed();
       },
       halted: () => {
-        recorder.halted('booting', this.#lastFault);
-        this.#settled(this);
+        if (day === undefined || day.hasPower) this.#halt();
       },
       running: () => this.#running(driver),
     });
@@ -94,13 +139,67 @@ export class FleetDevice {
     driver.powerOn();
   }
 
-  /** Takes its power away; resolves when its sockets are gone. */
-  async off(): Promise<void> {
+  async #switchOff(): Promise<void> {
     const driver = this.#driver;
     if (driver !== undefined) this.#ground.recorder.power(-1);
     this.#driver = undefined;
     this.#offline();
     await driver?.powerOff();
+  }
+
+  #beginDay(): void {
+    const { day } = this;
+    if (day === undefined) return;
+    try {
+      this.#flash.load();
+    } catch {
+      // An image that is gone stops the device when it mounts it.
+      return;
+    }
+    day.powered({ obey: (command) => this.#driver?.obey({ command }) }, this.#over);
+  }
+
+  /** Looks at what a bad day has come to, not inside the step that brought it about: the machine is at work. */
+  #heed(): void {
+    const { day } = this;
+    if (day === undefined || this.#heeding) return;
+    this.#heeding = true;
+    setImmediate(() => {
+      this.#heeding = false;
+      if (this.#driver === undefined) return;
+      if (!day.hasPower) this.#cycle();
+      else if (day.hasEnded) this.#closeDay(day);
+    });
+  }
+
+  /** Its power went by itself, and comes back. */
+  #cycle(): void {
+    this.#tell('underWay');
+    this.#cycling ??= this.#switchOff().then(() => {
+      this.#cycling = undefined;
+      if (this.#wanted) this.#switchOn();
+    });
+  }
+
+  #closeDay(day: BadDay): void {
+    if (this.#told.has('settled')) return;
+    if (day.close()) this.#boots(this.#driver?.identity?.attestation.kind, this.#driver?.assignment?.hub, `, ${day.scenario.name}`);
+    this.#tell('settled');
+  }
+
+  #halt(): void {
+    this.#halted = true;
+    this.#ground.recorder.halted('booting', this.#lastFault, this.day?.scenario.name);
+    if (!this.#told.has('settled')) this.day?.close();
+    this.#tell('settled');
+  }
+
+  #tell(what: keyof DeviceNews): void {
+    for (const news of what === 'settled' ? (['underWay', 'settled'] as const) : [what]) {
+      if (this.#told.has(news)) continue;
+      this.#told.add(news);
+      this.#news[news](this);
+    }
   }
 
   #mount(): MountedFlash {
@@ -118,17 +217,25 @@ export class FleetDevice {
   }
 
   #running(driver: Driver): void {
-    const { clock, contexts, recorder } = this.#ground;
+    const { contexts, recorder } = this.#ground;
     if (!this.#online) recorder.online(1);
     this.#online = true;
     const { identity, assignment } = driver;
     if (identity !== undefined) contexts.giveBack(identity.attestation);
     this.#sendOften(driver);
+    if (this.day !== undefined) {
+      this.#tell('underWay');
+      return;
+    }
+    this.#boots(identity?.attestation.kind, assignment?.hub);
+    this.#tell('settled');
+  }
+
+  #boots(attestation = 'unknown', hub = 'none', suffix = ''): void {
     if (this.#booted) return;
     this.#booted = true;
-    const kind = `${identity?.attestation.kind ?? 'unknown'} ${this.#client}`;
-    recorder.booted(kind, assignment?.hub ?? 'none', clock.monotonic() - this.#startedAt);
-    this.#settled(this);
+    const { clock, recorder } = this.#ground;
+    recorder.booted(`${attestation} ${this.#client}${suffix}`, hub, clock.monotonic() - (this.#startedAt ?? 0));
   }
 
   #offline(): void {

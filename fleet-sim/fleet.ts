@@ -4,7 +4,7 @@ import { type Clock, systemClock } from '@zerotouch/foundation/clock';
 import { type Entropy, systemEntropy } from '@zerotouch/foundation/entropy';
 import { layOut, type Machine, thisMachine } from './capacity.js';
 import { listImages } from './images.js';
-import { mergeTallies, percentiles, type Tally, wholeHistogram } from './metrics.js';
+import { mergeTallies, percentiles, type ScenarioTally, type Tally, wholeHistogram } from './metrics.js';
 import { orderOf, planDevices, refuseTwins, shareOf } from './plan.js';
 import { ShardHandle } from './shard-handle.js';
 import type { FleetSpec } from './spec.js';
@@ -45,12 +45,18 @@ export interface FleetControls {
   bringDown(region: string, seconds: number): void;
 }
 
+/** How the devices under one scenario ended; `failed` with those whose day was not over. */
+export type ScenarioFigures = Readonly<ScenarioTally>;
+
 /** How a fleet ended. */
 export interface FleetResult {
   readonly devices: number;
   /** Devices that have been running. */
   readonly running: number;
+  /** Devices that have not, but for those that ended elsewhere because their scenario says so. */
   readonly failed: number;
+  /** Devices with a bad day, by the name of its scenario. */
+  readonly scenarios: Readonly<Record<string, ScenarioFigures>>;
   /** From power on to running, milliseconds; null when none ran. */
   readonly bootMs: { readonly p50: number | null; readonly p95: number | null; readonly p99: number | null };
   /** Devices by host name of their hub. */
@@ -159,11 +165,18 @@ export function resultOf(
   { seconds, aborted, processes }: Pick<FleetResult, 'seconds' | 'aborted' | 'processes'>,
 ): FleetResult {
   const { devices, booted, hubs, retries, throttled, cpuMs, memoryKb } = tally;
+  const scenarios = Object.fromEntries(
+    Object.entries(tally.scenarios)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, own]) => [name, { ...own, failed: own.devices - own.running - own.elsewhere }]),
+  );
+  const elsewhere = Object.values(scenarios).reduce((sum, own) => sum + own.elsewhere, 0);
   const each = (sum: number, count: number): number | null => (count === 0 ? null : Math.round((sum / count) * 100) / 100);
   return {
     devices,
     running: booted,
-    failed: devices - booted,
+    failed: devices - booted - elsewhere,
+    scenarios,
     bootMs: percentiles(wholeHistogram(tally)),
     hubs: Object.fromEntries(Object.entries(hubs).sort()),
     retries,

@@ -146,22 +146,30 @@ export function factoryIn(path: string): { readonly registrationId: string; read
 export class FleetFlash {
   readonly #path: string;
   readonly #writeBack: boolean;
+  readonly #chip: ((cells: Storage) => Storage) | undefined;
   #storage: FleetStorage | undefined;
 
-  constructor(path: string, writeBack: boolean) {
+  /** @param chip stands between the device and what holds its flash: a chip that can fail */
+  constructor(path: string, writeBack: boolean, chip?: (cells: Storage) => Storage) {
     this.#path = path;
     this.#writeBack = writeBack;
+    this.#chip = chip;
+  }
+
+  /** Reads the image, where that has not been done. @throws Fault when it cannot be */
+  load(): Storage {
+    this.#storage ??= inFileSync(this.#path, () => new FleetStorage(this.#path, this.#writeBack));
+    return this.#chip?.(this.#storage) ?? this.#storage;
   }
 
   /** @throws Fault when the image cannot be used */
   mount(): MountedFlash {
-    const storage = this.#storage ?? new FleetStorage(this.#path, this.#writeBack);
-    const image = open(this.#path, storage);
+    const image = open(this.#path, this.load());
     const identity = inFileSync(this.#path, () => identityIn(image));
     const memory = new Memory(image.nvs);
-    storage.settle(findPartition(image.layout, DEVICE_PARTITION));
-    this.#storage = storage;
-    return { identity: () => identity, memory, close: () => storage.sync() };
+    this.#storage?.settle(findPartition(image.layout, DEVICE_PARTITION));
+    // What a chip holds when its power goes stays in it.
+    return { identity: () => identity, memory, close: () => this.#storage?.sync() };
   }
 }
 

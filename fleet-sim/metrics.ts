@@ -17,6 +17,23 @@ export interface ReasonTally {
   example: string;
 }
 
+/** How the devices that live through one scenario fare. */
+export interface ScenarioTally {
+  devices: number;
+  /** Devices whose bad day ended on their hub, as the scenario says. */
+  running: number;
+  /** Devices whose bad day ended in another state that the scenario says. */
+  elsewhere: number;
+  /** Devices whose day ended otherwise; those whose day is not over are in none of the three. */
+  failed: number;
+  /** Registrations begun. */
+  dpsCalls: number;
+  /** Devices that asked DPS more or less often than the scenario says: the cloud may have bad days of its own. */
+  dpsCallsOff: number;
+  /** Why devices have failed, or are not over their day yet. */
+  reasons: Record<string, number>;
+}
+
 /** What a part of a fleet has done so far; parts merge without loss. JSON. */
 export interface Tally {
   devices: number;
@@ -37,6 +54,8 @@ export interface Tally {
   seconds: Record<number, SecondTally>;
   /** By kind of failure and what was being done. */
   reasons: Record<string, ReasonTally>;
+  /** By name of the scenario. */
+  scenarios: Record<string, ScenarioTally>;
   /** CPU time of the processes from the start until the last device ran, milliseconds. */
   cpuMs: number;
   /** Growth of the processes' memory, kilobytes. */
@@ -82,6 +101,7 @@ export function emptyTally(devices = 0): Tally {
     bootMs: {},
     seconds: {},
     reasons: {},
+    scenarios: {},
     cpuMs: 0,
     memoryKb: 0,
   };
@@ -106,6 +126,7 @@ export function mergeTallies(tallies: Iterable<Tally>): Tally {
       const before = merged.reasons[reason];
       merged.reasons[reason] = { count: (before?.count ?? 0) + count, example: before?.example ?? example };
     }
+    for (const [name, scenario] of Object.entries(tally.scenarios)) addScenario(merged.scenarios, name, scenario);
   }
   return merged;
 }
@@ -117,6 +138,14 @@ export function secondOf({ seconds }: Tally, at: number): SecondTally {
   const made: SecondTally = { online: 0, boots: 0, retries: 0, throttled: 0, failures: 0 };
   seconds[at] = made;
   return made;
+}
+
+/** Counts devices under a scenario among those counted before. */
+export function addScenario(all: Record<string, ScenarioTally>, name: string, { reasons, ...counts }: ScenarioTally): void {
+  const sum = all[name] ?? { devices: 0, running: 0, elsewhere: 0, failed: 0, dpsCalls: 0, dpsCallsOff: 0, reasons: {} };
+  all[name] = sum;
+  for (const key of Object.keys(counts) as (keyof typeof counts)[]) sum[key] += counts[key];
+  for (const [reason, count] of Object.entries(reasons)) sum.reasons[reason] = (sum.reasons[reason] ?? 0) + count;
 }
 
 function sumOf(a: string, b: string): string {

@@ -4,20 +4,27 @@ import { FleetFault } from './faults.js';
 import { powerSwitches, type Region, spread } from './power-on.js';
 import type { ShardDevice, ShardOrder } from './shard.js';
 import type { FleetSpec } from './spec.js';
+import { whoSuffers } from './who-suffers.js';
 
 /** The part of a fleet that is one shard's: every n-th device of n shards, so that all shards have the same mix. */
 export function shareOf<T>(all: readonly T[], shard: number, shards: number): T[] {
   return all.filter((_, index) => index % shards === shard);
 }
 
-/** When each device of a fleet is switched on and off, by which client it speaks, and where it stands. */
+/**
+ * When each device of a fleet is switched on and off, by which client it speaks, where it stands, and which bad day it lives through.
+ * @throws FleetFault SCENARIO_UNFIT
+ */
 export function planDevices(spec: FleetSpec, images: readonly string[], entropy: Entropy): ShardDevice[] {
   const regions: (Region | undefined)[] = spec.regions === undefined ? images.map(() => undefined) : spread(spec.regions, images.length);
   const switches = powerSwitches(spec.powerOn, regions, () => entropy.unit());
   const clients = spread(spec.clients, images.length);
   const { powerCuts } = spec.faults;
+  const candidates = images.map((image, index) => ({ image, region: regions[index]?.name }));
+  const suffers = whoSuffers(spec.scenarios, candidates, spec.seed);
   return images.map((image, index) => {
     const region = regions[index]?.name;
+    const scenario = suffers[index];
     const own = switches[index] ?? [0];
     const isCut = powerCuts !== undefined && own.length === 1 && entropy.unit() < powerCuts.share;
     const cutAt = (own[0] ?? 0) + entropy.unit() * (powerCuts?.withinSeconds ?? 0) * 1000;
@@ -26,6 +33,7 @@ export function planDevices(spec: FleetSpec, images: readonly string[], entropy:
       client: clients[index] ?? { client: 'lean', transport: 'mqtt', share: 1 },
       switches: isCut ? [...own, cutAt, cutAt + 1_000] : own,
       ...(region === undefined ? {} : { region }),
+      ...(scenario === undefined ? {} : { scenario }),
     };
   });
 }
@@ -50,6 +58,7 @@ export function orderOf(
     ...(backPerSecond === undefined ? {} : { backPerSecond: backPerSecond / shards }),
     powerOffAfterRunning: afterwards.powerOff,
     writeBack,
+    scenarios: spec.scenarios.map(({ scenario }) => scenario),
     sourceAddresses,
     startedAt,
   };

@@ -1,7 +1,16 @@
 import type { Failure } from '@zerotouch/firmware-sim/boot/ports';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Histogram } from 'hdr-histogram-js';
-import { emptyHistogram, emptyTally, encodeHistogram, type SecondTally, secondOf, type Tally } from './metrics.js';
+import {
+  addScenario,
+  emptyHistogram,
+  emptyTally,
+  encodeHistogram,
+  type ScenarioTally,
+  type SecondTally,
+  secondOf,
+  type Tally,
+} from './metrics.js';
 
 /** Writes down what the devices of one process do. */
 export class Recorder {
@@ -36,9 +45,9 @@ export class Recorder {
     this.#second.online += change;
   }
 
-  halted(during: string, detail: string): void {
+  halted(during: string, detail: string, scenario?: string): void {
     this.#tally.halted += 1;
-    this.#reason(`halted when ${during}`, detail);
+    this.#reason(`halted when ${during}${within(scenario)}`, detail);
   }
 
   retried(): void {
@@ -46,23 +55,30 @@ export class Recorder {
     this.#second.retries += 1;
   }
 
-  failed(during: string, { outcome, code, detail }: Failure): void {
+  /** @param scenario that the device lives through: what it makes fail is told apart */
+  failed(during: string, { outcome, code, detail }: Failure, scenario?: string): void {
     this.#second.failures += 1;
     if (outcome === 'throttled') {
       this.#tally.throttled += 1;
       this.#second.throttled += 1;
     }
-    this.#reason(`${outcome}${code === undefined ? '' : ` ${code}`} when ${during}`, detail);
+    this.#reason(`${outcome}${code === undefined ? '' : ` ${code}`} when ${during}${within(scenario)}`, detail);
   }
 
   sent(): void {
     this.#tally.telemetry += 1;
   }
 
-  /** Everything so far. @param cost CPU milliseconds and kilobytes of memory taken since the start */
-  tally(cost: { cpuMs: number; memoryKb: number }): Tally {
+  /**
+   * Everything so far.
+   * @param cost CPU milliseconds and kilobytes of memory taken since the start
+   * @param days the bad days that devices live through
+   */
+  tally(cost: { cpuMs: number; memoryKb: number }, days: Iterable<{ scenario: { name: string }; tally: ScenarioTally }> = []): Tally {
+    const scenarios: Tally['scenarios'] = {};
+    for (const { scenario, tally } of days) addScenario(scenarios, scenario.name, tally);
     const bootMs = Object.fromEntries([...this.#histograms].map(([kind, histogram]) => [kind, encodeHistogram(histogram)]));
-    return { ...this.#tally, ...cost, bootMs };
+    return { ...this.#tally, ...cost, bootMs, scenarios };
   }
 
   get #second(): SecondTally {
@@ -74,4 +90,8 @@ export class Recorder {
     if (known !== undefined) known.count += 1;
     else this.#tally.reasons[kind] = { count: 1, example };
   }
+}
+
+function within(scenario: string | undefined): string {
+  return scenario === undefined ? '' : ` (scenario ${scenario})`;
 }

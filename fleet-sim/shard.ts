@@ -1,4 +1,5 @@
 import type { Endpoint } from '@zerotouch/firmware-sim/boot/ports';
+import type { Scenario } from '@zerotouch/firmware-sim/scenario/scenario';
 import { type CloudPorts, clientPorts } from '@zerotouch/firmware-sim/transport/clients';
 import { createWireDps } from '@zerotouch/firmware-sim/transport/wire-dps';
 import { createWireHub } from '@zerotouch/firmware-sim/transport/wire-hub';
@@ -20,6 +21,8 @@ export interface ShardDevice {
   readonly client: FleetSpec['clients'][number];
   readonly switches: Switches;
   readonly region?: string;
+  /** Which of the order's scenarios it lives through; absent: none. */
+  readonly scenario?: number;
 }
 
 /** A part of a fleet that one process runs. JSON. */
@@ -34,6 +37,7 @@ export interface ShardOrder {
   readonly backPerSecond?: number;
   readonly powerOffAfterRunning: boolean;
   readonly writeBack: boolean;
+  readonly scenarios: readonly Scenario[];
   readonly sourceAddresses: readonly string[];
   /** Milliseconds since 1970. */
   readonly startedAt: number;
@@ -84,9 +88,11 @@ export class Shard {
       telemetryMs: telemetrySeconds === undefined ? undefined : telemetrySeconds * 1000,
     };
     const ports = portsOf(order, contexts, clock);
-    this.#devices = order.devices.map(
-      ({ image, client }) => new FleetDevice(image, ports(client), ground, (device) => this.#hasSettled(device)),
-    );
+    const news = { underWay: () => this.#goesOn(), settled: (device: FleetDevice) => this.#hasSettled(device) };
+    this.#devices = order.devices.map(({ image, client, scenario }) => {
+      const own = scenario === undefined ? undefined : order.scenarios[scenario];
+      return new FleetDevice({ image, scenario: own }, ports(client), ground, news, this.#stop.signal);
+    });
     if (this.#unsettled === 0) settledAll();
   }
 
@@ -144,7 +150,8 @@ export class Shard {
 
   /** Everything so far. */
   tally(): Tally {
-    return this.#recorder.tally(this.#cost ?? this.#measured());
+    const days = this.#devices.map(({ day }) => day).filter((day) => day !== undefined);
+    return this.#recorder.tally(this.#cost ?? this.#measured(), days);
   }
 
   /** Switches everything off; resolves when no socket is left. */
@@ -164,19 +171,25 @@ export class Shard {
     this.#devices[index]?.on();
   }
 
-  #hasSettled(device: FleetDevice): void {
+  /** A device no longer holds others up. */
+  #goesOn(): void {
     this.#booting -= 1;
+    // Not inside the step that told it: the machine is at work.
+    setImmediate(() => {
+      const next = this.#stop.signal.aborted ? undefined : this.#waiting.shift();
+      if (next !== undefined) this.#start(next);
+    });
+  }
+
+  #hasSettled(device: FleetDevice): void {
     this.#unsettled -= 1;
     if (this.#unsettled === 0) {
       this.#cost = this.#measured();
       this.#settledAll();
     }
-    // Not inside the step that told it: the machine is at work.
     setImmediate(() => {
       if (this.#stop.signal.aborted) return;
-      if (this.#order.powerOffAfterRunning || !device.hasBooted) void device.off();
-      const next = this.#waiting.shift();
-      if (next !== undefined) this.#start(next);
+      if (this.#order.powerOffAfterRunning || device.hasHalted) void device.off();
     });
   }
 
@@ -190,12 +203,16 @@ function portsOf(
   order: ShardOrder,
   contexts: Contexts,
   clock: Clock,
-): (client: ShardDevice['client']) => { ports: CloudPorts; client: string } {
+): (client: ShardDevice['client']) => { ports: (clock: Clock) => CloudPorts; client: string } {
   const sockets = new Sockets({ contexts, clock, sourceAddresses: order.sourceAddresses });
   const open = leanLines({ sockets, pulse: new Pulse(clock) });
-  const lean: CloudPorts = { dps: createWireDps({ clock, open }), hub: createWireHub({ clock, open }) };
-  return ({ client, transport }) =>
-    client === 'lean' ? { ports: lean, client } : { ports: clientPorts(client, clock, transport), client: `${client} ${transport}` };
+  const lean = (own: Clock): CloudPorts => ({ dps: createWireDps({ clock: own, open }), hub: createWireHub({ clock: own, open }) });
+  const shared = lean(clock);
+  return ({ client, transport }) => {
+    if (client === 'lean') return { ports: (own) => (own === clock ? shared : lean(own)), client };
+    const ports = clientPorts(client, clock, transport);
+    return { ports: (own) => (own === clock ? ports : clientPorts(client, own, transport)), client: `${client} ${transport}` };
+  };
 }
 
 function collectedMemoryKb(): number {

@@ -4,6 +4,11 @@ import { transportNames } from '@zerotouch/firmware-sim/transport/transport-name
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { FleetFault } from './faults.js';
+import { fleetScenario, patienceFor, readFleetScenarios } from './spec-scenarios.js';
+import type { FleetScenario } from './who-suffers.js';
+
+/** How long a fleet waits for its devices unless its spec says, seconds. */
+const GIVE_UP_SECONDS = 600;
 
 const seconds = z
   .number()
@@ -65,13 +70,20 @@ const schema = z.strictObject({
     .strictObject({ powerCuts: z.strictObject({ share: z.number().min(0).max(1), withinSeconds: seconds }).optional() })
     .default({})
     .describe('power cuts: this share of the devices loses power once, at some moment of the first so many seconds'),
-  giveUpAfterSeconds: seconds.default(600),
+  scenarios: z.array(fleetScenario).max(100).default([]).describe('bad days that some of the devices live through, one each, in real time'),
+  seed: z.string().max(100).default('').describe('which devices the scenarios fall on: another word, others'),
+  giveUpAfterSeconds: seconds.optional().describe('600 unless given; where scenarios last, ten minutes more than the longest'),
   writeBack: z.boolean().default(false).describe('what devices write goes into their images; otherwise images are only read'),
   hubShares: z.record(z.string(), share).optional().describe('which share of the devices each hub should get, for the report'),
 });
 
-/** A fleet as its spec file says, every default filled in. */
-export type FleetSpec = z.infer<typeof schema>;
+type Written = z.infer<typeof schema>;
+
+/** A fleet as its spec file says, every default filled in, and what other files say read. */
+export interface FleetSpec extends Omit<Written, 'scenarios' | 'giveUpAfterSeconds'> {
+  readonly scenarios: readonly FleetScenario[];
+  readonly giveUpAfterSeconds: number;
+}
 export type PowerOnProfile = FleetSpec['powerOn'];
 
 /** The JSON Schema of a fleet spec. */
@@ -81,7 +93,7 @@ export function fleetSpecJsonSchema(): Record<string, unknown> {
 
 /**
  * Reads a fleet spec, YAML or JSON; `images` becomes absolute, taken from the folder of the file.
- * @throws FleetFault FLEET_SPEC naming file and field
+ * @throws FleetFault FLEET_SPEC naming file and field, SCENARIO_UNFIT; Fault of a scenario's file
  */
 export function parseFleetSpec(text: string, fileName: string): FleetSpec {
   const document = parseDocument(text, { prettyErrors: true });
@@ -99,9 +111,9 @@ export function parseFleetSpec(text: string, fileName: string): FleetSpec {
     throw bad(`${fileName}, ${issue?.path.join('.') || 'top'}`, issue?.message ?? 'invalid');
   }
   const spec = parsed.data;
+  const names = spec.regions?.map(({ name }) => name) ?? [];
   if (spec.powerOn.profile === 'outage') {
     const { region } = spec.powerOn;
-    const names = spec.regions?.map(({ name }) => name) ?? [];
     if (!names.includes(region)) throw bad(`${fileName}, powerOn.region`, 'is not one of regions', region, names.join(', ') || 'regions');
   }
   for (const [index, { client, transport }] of spec.clients.entries()) {
@@ -109,7 +121,9 @@ export function parseFleetSpec(text: string, fileName: string): FleetSpec {
     if (!able)
       throw bad(`${fileName}, clients.${index}.transport`, `the client ${client} does not speak it`, transport, 'mqtt, or client sdk');
   }
-  return { ...spec, images: resolve(dirname(fileName), spec.images) };
+  const scenarios = readFleetScenarios(spec.scenarios, { fileName, regions: names });
+  const giveUpAfterSeconds = patienceFor(scenarios, spec.giveUpAfterSeconds, GIVE_UP_SECONDS, fileName);
+  return { ...spec, scenarios, giveUpAfterSeconds, images: resolve(dirname(fileName), spec.images) };
 }
 
 function bad(where: string, summary: string, seen?: unknown, expected?: string): FleetFault {

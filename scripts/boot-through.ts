@@ -6,9 +6,9 @@ import type { DayResult } from '@zerotouch/firmware-sim/scenario/scenario';
 import { readEfuseBeside } from '@zerotouch/flash-image/efuse';
 import { openImage } from '@zerotouch/flash-image/image';
 import { memoryStorage } from '@zerotouch/flash-image/storage';
+import { readScenario } from '@zerotouch/fleet-sim/scenario-file';
 import { inFileSync } from '@zerotouch/foundation/command/failure';
 import type { Output } from '@zerotouch/foundation/command/output';
-import { readScenario } from './scenario-file.js';
 
 /** How long a day may take in real time when `--timeout` is not given, seconds. */
 const TIMEOUT_S = 300;
@@ -22,7 +22,7 @@ export async function bootThrough(
   signal: AbortSignal,
 ): Promise<boolean> {
   requireClient(options);
-  const scenario = readScenario(nameOrFile);
+  const scenario = readScenario(nameOrFile, { where: '--scenario' });
   const endpoint = chooseEndpoint(options);
   const { image, efuse } = inFileSync(path, () => {
     const flash = { image: readFileSync(path), efuse: readEfuseBeside(path) };

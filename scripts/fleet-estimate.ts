@@ -1,3 +1,4 @@
+import { dpsCallRange } from '@zerotouch/firmware-sim/scenario/verdict';
 import type { FleetSpec } from '@zerotouch/fleet-sim/fleet';
 
 /** What a fleet asks of a real cloud, before it asks. */
@@ -23,8 +24,9 @@ const S1_MESSAGES = 400_000;
 const USD = { thousandRegistrations: 0.123, s1UnitDay: 25 / 30 };
 
 /** What a fleet will ask of a real cloud and about what that costs. Pure. @param perSecond devices powered on a second */
-export function estimateFleet({ afterwards, faults }: FleetSpec, devices: number, perSecond: number): FleetEstimate {
-  const boots = Math.ceil(devices * (1 + (faults.powerCuts?.share ?? 0)));
+export function estimateFleet({ afterwards, faults, scenarios }: FleetSpec, devices: number, perSecond: number): FleetEstimate {
+  const again = scenarios.reduce((sum, { scenario, share }) => sum + share * (dpsCallRange(scenario)[1] - 1), 0);
+  const boots = Math.ceil(devices * (1 + (faults.powerCuts?.share ?? 0) + Math.max(0, again)));
   const seconds = Math.ceil(devices / perSecond);
   const { stayForSeconds, telemetryEverySeconds } = afterwards;
   // The first device sends while the last is still to come.

@@ -1,4 +1,4 @@
-import type { FleetResult } from '@zerotouch/fleet-sim/fleet';
+import type { FleetResult, ScenarioFigures } from '@zerotouch/fleet-sim/fleet';
 
 /** How a fleet ended, for people. */
 export function fleetWords(result: FleetResult): string {
@@ -7,16 +7,30 @@ export function fleetWords(result: FleetResult): string {
     .sort(([, a], [, b]) => b.count - a.count)
     .slice(0, 5)
     .map(([reason, { count, example }]) => `  ${count} x ${reason}: ${example}`);
+  const days = Object.entries(result.scenarios).map(([name, own]) => dayWords(name, own));
+  const elsewhere = devices - running - failed;
   const costs = [
     ...(cpuMsPerBoot === null ? [] : [`${cpuMsPerBoot} CPU-ms a boot`]),
     ...(kbPerDevice === null ? [] : [`${kbPerDevice} KB a device`]),
   ];
   return [
-    `${running} of ${devices} running${failed === 0 ? '' : `, ${failed} failed`}, in ${seconds} s over ${processes} process${processes === 1 ? '' : 'es'}.`,
+    `${running} of ${devices} running${elsewhere === 0 ? '' : `, ${elsewhere} where their scenario ends`}${failed === 0 ? '' : `, ${failed} failed`}, in ${seconds} s over ${processes} process${processes === 1 ? '' : 'es'}.`,
     ...(bootMs.p50 === null ? [] : [`  boot ms: ${bootMs.p50} median, ${bootMs.p95} of 95 in 100, ${bootMs.p99} of 99 in 100`]),
     ...Object.entries(hubs).map(([hub, count]) => `  ${hub}: ${count}`),
     `  ${retries} retries, ${throttled} throttled`,
     ...(costs.length === 0 ? [] : [`  ${costs.join(' and ')} on this side`]),
+    ...days,
     ...reasons,
   ].join('\n');
+}
+
+function dayWords(name: string, { devices, running, elsewhere, failed, dpsCallsOff, reasons }: ScenarioFigures): string {
+  const why = Object.entries(reasons).sort(([, a], [, b]) => b - a)[0];
+  const counts = [
+    `${running} of ${devices} running`,
+    ...(elsewhere === 0 ? [] : [`${elsewhere} elsewhere, as it says`]),
+    ...(failed === 0 ? [] : [`${failed} failed${why === undefined ? '' : ` (${why[0]})`}`]),
+    ...(dpsCallsOff === 0 ? [] : [`${dpsCallsOff} asked DPS more or less often than it says`]),
+  ];
+  return `  scenario ${name}: ${counts.join(', ')}`;
 }

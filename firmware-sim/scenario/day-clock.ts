@@ -1,5 +1,6 @@
 import type { Clock } from '@zerotouch/foundation/clock';
 import { VirtualClock } from '@zerotouch/foundation/virtual-clock';
+import type { DayTime } from './day-time.js';
 
 /** How often real time is looked at while something real is under way, milliseconds. */
 const TICK_MS = 5;
@@ -10,7 +11,7 @@ const TURNS = 4;
  * The clock of a day that is lived in seconds: as long as something is under way that takes real time, it goes as fast as the real one;
  * when the device only waits, it leaps to the end of the wait.
  */
-export class DayClock extends VirtualClock {
+export class DayClock extends VirtualClock implements DayTime {
   readonly #real: Clock;
   #underWay = 0;
 

@@ -145,7 +145,12 @@ export const scenarios: readonly Scenario[] = [
     [{ when: { state: 'connecting' }, fault: 'hub', answer: 'dropped', times: 2 }],
     1,
   ),
-  day('clock-1970', 'The device has no clock.', [{ when: 'start', fault: 'clock', to: '1970-01-01T00:00:00Z' }], 1),
+  day(
+    'clock-1970',
+    'The device has no clock: a certificate does without; one that signs, with a symmetric key or a TPM, is refused until it is told the time.',
+    [{ when: 'start', fault: 'clock', to: '1970-01-01T00:00:00Z' }],
+    1,
+  ),
   day(
     'clock-jumps',
     'The clock jumps half an hour ahead, and the connection is lost.',

@@ -1,7 +1,7 @@
 import type { NorFlash } from '@zerotouch/flash-image/nor';
 import type { DriverPorts } from '../boot/driver-ports.js';
 import type { Failure, FailureKind, HubSession } from '../boot/ports.js';
-import type { DayClock } from './day-clock.js';
+import type { DayTime } from './day-time.js';
 import type { FalseAnswer, Moment, Scenario, ScenarioFault } from './scenario.js';
 
 /** What the troubles do to the device itself, rather than to what it reaches. */
@@ -27,19 +27,26 @@ interface Pending {
   left: number;
 }
 
+/** The chip that the faults of a scenario concern. */
+export type TroubledFlash = Pick<NorFlash, 'powered' | 'cutPower' | 'wearOut'>;
+
 /** The faults of one scenario as they come and go, between a device and what it reaches. */
 export class Troubles {
   /** Registrations that the device began. */
   dpsCalls = 0;
-  readonly #clock: DayClock;
-  readonly #flash: NorFlash;
+  readonly #clock: DayTime;
+  readonly #flash: TroubledFlash;
   #pending: Pending[];
   readonly #windows: Window[] = [];
   #configFails = 0;
+  readonly #passed: (() => void) | undefined;
   #drop: (() => void) | undefined;
   #victim: Victim | undefined;
+  #ended: AbortSignal | undefined;
 
-  constructor({ faults }: Scenario, flash: NorFlash, clock: DayClock) {
+  /** @param passed called when a fault that lasts for some time is over */
+  constructor({ faults }: Scenario, flash: TroubledFlash, clock: DayTime, passed?: () => void) {
+    this.#passed = passed;
     this.#flash = flash;
     this.#clock = clock;
     this.#pending = faults.map((fault) => ({ fault, seen: 0, left: fault.fault === 'crash' ? (fault.times ?? 1) : 1 }));
@@ -52,6 +59,7 @@ export class Troubles {
 
   /** The day begins. Those that come after a while are on their way. */
   begin(signal: AbortSignal): void {
+    this.#ended = signal;
     for (const { fault } of this.#pending) {
       const seconds = typeof fault.when === 'object' && 'afterSeconds' in fault.when ? fault.when.afterSeconds : undefined;
       if (seconds === undefined) continue;
@@ -129,6 +137,9 @@ export class Troubles {
         const until = fault.forSeconds === undefined ? Number.POSITIVE_INFINITY : this.#clock.monotonic() + fault.forSeconds * 1000;
         const left = fault.times ?? (fault.forSeconds === undefined ? 1 : Number.POSITIVE_INFINITY);
         this.#windows.push({ ...fault, service: fault.fault, until, left });
+        if (fault.forSeconds !== undefined && this.#passed !== undefined) {
+          this.#clock.wait(fault.forSeconds * 1000, this.#ended).then(this.#passed, () => undefined);
+        }
         return;
       }
       case 'link-drop':

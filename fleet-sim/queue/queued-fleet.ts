@@ -11,7 +11,7 @@ import { ShardHandle } from '../shard-handle.js';
 import type { FleetSpec } from '../spec.js';
 import { inTime } from './in-time.js';
 import { openQueuePlace, type QueuePlace } from './queue-place.js';
-import { digestOf, namesDigestOf, RUNS_QUEUE, type RunRecord, runJob, type ShardJob, shardsQueue } from './run-record.js';
+import { devicesOf, digestOf, namesDigestOf, RUNS_QUEUE, type RunRecord, runJob, type ShardJob, shardsQueue } from './run-record.js';
 import { ShardBook } from './shard-book.js';
 
 /** How a fleet is powered on by the workers of a queue. */
@@ -67,6 +67,8 @@ export async function runQueuedFleet(spec: FleetSpec, options: QueuedFleetOption
       over: false,
       said: [],
     };
+    // What a plan refuses is refused here, not on every worker.
+    devicesOf(record, images, 0);
     return await new QueuedFleet(place, record, { ...options, clock }).run();
   } finally {
     await place.close();

@@ -31,6 +31,7 @@ td.n{text-align:right;font-variant-numeric:tabular-nums}.plots{display:grid;grid
 ${figures(reports, titles)}
 <div class="plots" id="plots"></div>
 <h2>Hubs</h2>${hubs(reports, titles)}
+<h2>Devices with a bad day, by scenario</h2>${scenarios(reports, titles)}
 <h2>Failures by reason</h2>${reasons(reports, titles)}
 <script>${script}</script>
 <script>
@@ -112,6 +113,31 @@ function hubs(reports: readonly FleetReport[], titles: readonly string[]): strin
           )
           .join('')}</table>`,
     )
+    .join('');
+}
+
+function scenarios(reports: readonly FleetReport[], titles: readonly string[]): string {
+  return reports
+    .map(({ scenarios: own = {} }, index) => {
+      const head = reports.length === 1 ? '' : `<h3>${escaped(titles[index] ?? '')}</h3>`;
+      if (Object.keys(own).length === 0) return `${head}<p>None.</p>`;
+      const rows = Object.entries(own).map(([name, { summary, where, reasons: why, ...counts }]) => {
+        const { devices, running, elsewhere, failed, dpsCalls, dpsCallsOff } = counts;
+        const numbers = [devices, running, elsewhere, failed, dpsCalls, dpsCallsOff].map((count) => `<td class="n">${count}</td>`).join('');
+        const said = why.map(({ reason, devices: some }) => escaped(`${some} x ${reason}`)).join('<br>');
+        return `<tr><td>${escaped(name)}<br><small>${escaped(summary)}</small></td>${numbers}<td>${escaped(where)}</td><td>${said}</td></tr>`;
+      });
+      const names = [
+        'scenario',
+        'devices',
+        'running',
+        'elsewhere, as it says',
+        'failed',
+        'DPS asked',
+        'devices that asked more or less than it says',
+      ];
+      return `${head}<table><tr>${[...names, 'should end', 'why not'].map((name) => `<th>${name}</th>`).join('')}</tr>${rows.join('')}</table>`;
+    })
     .join('');
 }
 

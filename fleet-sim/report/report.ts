@@ -1,5 +1,5 @@
 import { decodeFromCompressedBase64, type Histogram, type JsHistogram } from 'hdr-histogram-js';
-import type { FleetResult } from '../fleet.js';
+import type { FleetResult, ScenarioFigures } from '../fleet.js';
 import { percentiles } from '../metrics.js';
 import type { FleetSpec } from '../spec.js';
 import { remedyFor } from './remedies.js';
@@ -22,6 +22,13 @@ export interface FleetReport {
   >;
   /** What each hub got and what it should have, as shares; `demanded` null where nobody said. */
   readonly hubs: Readonly<Record<string, { devices: number; share: number; demanded: number | null }>>;
+  /** Devices with a bad day, by scenario, `where` is where the scenario says that they end. */
+  readonly scenarios: Readonly<
+    Record<
+      string,
+      Omit<ScenarioFigures, 'reasons'> & { summary: string; where: string; reasons: readonly { reason: string; devices: number }[] }
+    >
+  >;
   readonly reasons: readonly { reason: string; count: number; example: string; remedy: string }[];
 }
 
@@ -30,6 +37,14 @@ const BARS = 40;
 
 /** The report of a fleet. Pure. @param at when it ran, milliseconds since 1970 */
 export function fleetReport(spec: FleetSpec, { tally, ...figures }: FleetResult, at: number): FleetReport {
+  const written = new Map(spec.scenarios.map(({ scenario }) => [scenario.name, scenario]));
+  const scenarios = Object.fromEntries(
+    Object.entries(figures.scenarios).map(([name, { reasons: counts, ...own }]) => {
+      const { summary = '', expect: { state: where } = { state: 'running' } } = written.get(name) ?? {};
+      const reasons = Object.entries(counts).map(([reason, devices]) => ({ reason, devices }));
+      return [name, { ...own, summary, where, reasons: reasons.sort((a, b) => b.devices - a.devices) }];
+    }),
+  );
   const times = Object.keys(tally.seconds).map(Number);
   let online = 0;
   const seconds = Array.from({ length: Math.max(0, ...times) + 1 }, (_, second) => {
@@ -66,7 +81,7 @@ export function fleetReport(spec: FleetSpec, { tally, ...figures }: FleetResult,
   const reasons = Object.entries(tally.reasons)
     .map(([reason, { count, example }]) => ({ reason, count, example, remedy: remedyFor(reason) }))
     .sort((a, b) => b.count - a.count);
-  return { version: 1, name: spec.name ?? 'fleet', at: new Date(at).toISOString(), figures, seconds, bootMs, hubs, reasons };
+  return { version: 1, name: spec.name ?? 'fleet', at: new Date(at).toISOString(), figures, seconds, bootMs, hubs, scenarios, reasons };
 }
 
 /** The values of a histogram that occurred, and how often, smallest first. */

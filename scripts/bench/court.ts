@@ -78,6 +78,7 @@ export class Court {
       booting: BOOTING,
       powerOffAfterRunning: false,
       writeBack: false,
+      scenarios: [],
       sourceAddresses: [],
       startedAt: Date.now(),
     };

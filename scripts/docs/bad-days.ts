@@ -24,6 +24,8 @@ zerotouch boot batch/images/thermo-000001.bin --scenario ./my-day.yaml --json
 It ends when all faults are over and the device is where the scenario says; the exit code is 1 when that is elsewhere, or when DPS was asked more or less often than
 it should be. The last JSON line: \`{"scenario","state","hub","deviceId","dpsCalls","boots","seconds","asExpected","problems"}\`.
 
+In a fleet, part of the devices live through such days, in real time: \`scenarios\` of [its spec](fleet.md#bad-days).
+
 ## A scenario of your own
 
 \`zerotouch schema scenario\` prints all that one may say. States are those of the [boot tables](../boot-tables.md).

@@ -6,7 +6,7 @@ const schemas = {
   batch: async () => (await import('@zerotouch/manufacturing/spec')).batchSpecJsonSchema(),
   fleet: async () => (await import('@zerotouch/fleet-sim/fleet')).fleetSpecJsonSchema(),
   cloud: async () => (await import('@zerotouch/cloud-sim/config')).cloudConfigJsonSchema(),
-  scenario: async () => (await import('../scenario-schema.js')).scenarioJsonSchema(),
+  scenario: async () => (await import('@zerotouch/fleet-sim/scenario-schema')).scenarioJsonSchema(),
 } as const satisfies Record<string, () => Promise<Record<string, unknown>>>;
 
 type SchemaName = keyof typeof schemas;

@@ -4,12 +4,17 @@ import { composeImage } from '@zerotouch/flash-image/image';
 import t from 'tap';
 import { run, runHere } from './support/command.js';
 
-const folder = t.testdir({ 'fleet.yaml': 'version: 1\nimages: batch\n', 'wrong.yaml': 'version: 1\nimages: batch\nspeed: 3\n' });
+const folder = t.testdir({
+  'fleet.yaml': 'version: 1\nimages: batch\n',
+  'wrong.yaml': 'version: 1\nimages: batch\nspeed: 3\n',
+  'short.yaml': 'version: 1\nimages: batch\nscenarios: [{ scenario: dns-gone, share: 0.05 }]\ngiveUpAfterSeconds: 60\n',
+});
 
 t.test('a fleet that cannot be powered on says why in one line, and how it ended', async (t) => {
   const cases = [
     { args: ['nowhere.yaml'], code: 2, says: /nowhere\.yaml: the spec cannot be read/ },
     { args: ['wrong.yaml'], code: 2, says: /wrong\.yaml.*speed/ },
+    { args: ['short.yaml'], code: 2, says: /short\.yaml, scenarios\.0: the scenario dns-gone cannot end/ },
     { args: ['fleet.yaml', '--workers', '0'], code: 2, says: /processes/ },
     { args: ['fleet.yaml', '--report', 'nowhere/run.html'], code: 2, says: /nowhere\/run\.html: the page cannot be written \(ENOENT\)/ },
     { args: ['fleet.yaml'], code: 3, says: /no local cloud runs in this folder/ },

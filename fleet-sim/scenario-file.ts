@@ -4,21 +4,28 @@ import { Fault } from '@zerotouch/foundation/fault';
 import { scenarioSchema } from './scenario-schema.js';
 import { readYamlFile } from './yaml-file.js';
 
+/** Where a scenario is named, and from where its file is seen. */
+export interface ScenarioPlace {
+  /** The option or field. */
+  readonly where: string;
+  readonly pathOf?: (path: string) => string;
+}
+
 /**
  * A scenario by the name of one that is shipped, or by its file.
  * @throws Fault CONFIG_SYNTAX, BAD_CONFIG, or the system's when the file cannot be read
  */
-export function readScenario(nameOrFile: string): Scenario {
+export function readScenario(nameOrFile: string, { where, pathOf = (path) => path }: ScenarioPlace): Scenario {
   const shipped = scenarios.find(({ name }) => name === nameOrFile);
   if (shipped !== undefined) return shipped;
   if (/^[a-z0-9-]+$/.test(nameOrFile)) {
     throw new Fault('BAD_CONFIG', 'there is no such scenario', {
-      where: '--scenario',
+      where,
       seen: nameOrFile,
       expected: `a file (./${nameOrFile}), or one of ${scenarios.map(({ name }) => name).join(', ')}`,
     });
   }
-  const { data, locate } = readYamlFile(nameOrFile);
+  const { data, locate } = readYamlFile(pathOf(nameOrFile));
   const parsed = scenarioSchema.safeParse(data);
   if (parsed.success) return parsed.data as Scenario;
   const [issue] = parsed.error.issues;
