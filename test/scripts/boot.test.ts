@@ -3,7 +3,7 @@ import { readFileSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { Lines } from '../support/lines.js';
-import { ending, firstLine, lastLine, run, start } from './support/command.js';
+import { ending, firstLine, lastLine, run, runHere, start } from './support/command.js';
 
 const spec = `version: 1
 batch: booted
@@ -14,9 +14,9 @@ groups:
 
 t.test('booting at the command', async (t) => {
   const dir = t.testdir({ 'batch.yaml': spec });
-  t.equal((await run(dir, 'burn', 'batch.yaml', '--out', 'batch')).code, 0);
+  t.equal((await runHere(dir, 'burn', 'batch.yaml', '--out', 'batch')).code, 0);
   const image = (id: string) => join('batch', 'images', `${id}.bin`);
-  const boot = (id: string, ...options: string[]) => run(dir, 'boot', image(id), '--client', 'wire', ...options);
+  const boot = (id: string, ...options: string[]) => runHere(dir, 'boot', image(id), '--client', 'wire', ...options);
 
   t.test('without a cloud in the folder: no service was reached', async (t) => {
     t.match(await boot('k-000001', '--once'), { code: 3, stderr: /^zerotouch: .*none runs in this folder.*\n$/ });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { ending, firstLine, lastLine, run, start } from './support/command.js';
+import { ending, firstLine, lastLine, run, runHere, start } from './support/command.js';
 
 interface Ready {
   dps: { serviceConnectionString: string };
@@ -17,7 +17,7 @@ groups:
 
 t.test('a cloud with --data and two fronts, killed and started again without, is the same to its devices and services', async (t) => {
   const dir = t.testdir({ 'batch.yaml': spec });
-  t.equal((await run(dir, 'burn', 'batch.yaml', '--out', 'batch')).code, 0);
+  t.equal((await runHere(dir, 'burn', 'batch.yaml', '--out', 'batch')).code, 0);
   const open = async (...args: string[]) => {
     const cloud = start(dir, 'cloud', '--data', 'data', '--json', ...args);
     t.teardown(() => cloud.kill('SIGKILL'));
@@ -36,7 +36,7 @@ t.test('a cloud with --data and two fronts, killed and started again without, is
   t.equal(second.ca, first.ca);
   t.equal(second.key, first.key);
   t.strictSame(second.ready.hubs, first.ready.hubs);
-  const again = await run(dir, 'boot', image, '--once', '--json', '--quiet', '--client', 'wire');
+  const again = await runHere(dir, 'boot', image, '--once', '--json', '--quiet', '--client', 'wire');
   t.match(lastLine(again), { state: 'running', boots: 2, registrations: 1 }, 'it signs in to the hub that it remembers');
   second.cloud.kill('SIGTERM');
   t.equal((await second.whole).code, 0);

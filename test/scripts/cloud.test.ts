@@ -4,7 +4,7 @@ import { connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import t from 'tap';
-import { ending, firstLine, jsonLines, lastLine, run, start } from './support/command.js';
+import { ending, firstLine, jsonLines, lastLine, run, runHere, start } from './support/command.js';
 
 interface Ready {
   ready: boolean;
@@ -21,7 +21,7 @@ groups:
 
 t.test('a cloud from ready to Ctrl-C', async (t) => {
   const dir = t.testdir({ 'batch.yaml': spec });
-  t.equal((await run(dir, 'burn', 'batch.yaml', '--out', 'batch')).code, 0);
+  t.equal((await runHere(dir, 'burn', 'batch.yaml', '--out', 'batch')).code, 0);
   const stateFile = join(dir, '.zerotouch', 'cloud.json');
   const cloud = start(dir, 'cloud', '--enrollments', 'batch', '--json');
   const whole = ending(cloud);
@@ -51,12 +51,12 @@ t.test('a cloud from ready to Ctrl-C', async (t) => {
   });
 
   t.test('the commands that point az here', async (t) => {
-    const { code, stdout } = await run(dir, 'cloud', '--print-az', '--json');
+    const { code, stdout } = await runHere(dir, 'cloud', '--print-az', '--json');
     t.equal(code, 0);
     const { commands } = lastLine({ code, stdout, stderr: '' }) as { commands: string[] };
     t.match(commands.join('\n'), /az cloud register --name zerotouch --endpoint-resource-manager https:\/\/localhost:\d+ /);
     t.match(commands.at(-1), /^az login --service-principal --username \S+ --password \S+ --tenant \S+/);
-    t.match((await run(dir, 'cloud', '--print-az')).stdout.trim().split('\n'), commands);
+    t.match((await runHere(dir, 'cloud', '--print-az')).stdout.trim().split('\n'), commands);
   });
 
   t.test('the state file says the same, for its owner only', async (t) => {
@@ -75,13 +75,13 @@ t.test('a cloud from ready to Ctrl-C', async (t) => {
   });
 
   t.test('a second cloud in the folder is refused, and the first one’s file is left alone', async (t) => {
-    t.match(await run(dir, 'cloud'), { code: 2, stdout: '', stderr: /^zerotouch: .*already runs in this folder \(process \d+\).*\n$/ });
+    t.match(await runHere(dir, 'cloud'), { code: 2, stdout: '', stderr: /^zerotouch: .*already runs in this folder \(process \d+\).*\n$/ });
     t.ok(existsSync(stateFile));
   });
 
   t.test('a taken port is refused with its number', async (t) => {
     const port = String(ready.dps.mqttPort);
-    const { code, stderr } = await run(t.testdir(), 'cloud', '--mqtt-port', port);
+    const { code, stderr } = await runHere(t.testdir(), 'cloud', '--mqtt-port', port);
     t.equal(code, 2);
     t.match(stderr, new RegExp(`^zerotouch: [^\\n]*${port}[^\\n]*\\n$`));
   });
@@ -96,7 +96,7 @@ t.test('a cloud from ready to Ctrl-C', async (t) => {
   });
 
   t.test('a refused device ends with exit code 1', async (t) => {
-    const ended = await run(dir, 'boot', 'batch/images/shut-000002.bin', '--once', '--json', '--client', 'wire', '--timeout', '50');
+    const ended = await runHere(dir, 'boot', 'batch/images/shut-000002.bin', '--once', '--json', '--client', 'wire', '--timeout', '50');
     t.equal(ended.code, 1);
     t.match(ended.stderr, /^zerotouch: [^\n]+\n$/);
     t.notMatch(lastLine(ended), { state: 'running' });
@@ -159,7 +159,7 @@ t.test('enrolments that cannot be used end the cloud before it is ready', async 
 });
 
 t.test('--print-hosts prints what /etc/hosts needs, and ends', async (t) => {
-  const { code, stdout } = await run(t.testdir(), 'cloud', '--print-hosts');
+  const { code, stdout } = await runHere(t.testdir(), 'cloud', '--print-hosts');
   t.equal(code, 0);
   t.match(stdout, /^127\.0\.0\.1 global\.azure-devices-provisioning\.net\n(127\.0\.0\.1 [a-z-]+\.azure-devices\.net\n){3}$/);
 });

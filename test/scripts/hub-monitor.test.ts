@@ -7,7 +7,7 @@ import device from 'azure-iot-device';
 import mqtt from 'azure-iot-device-mqtt';
 import t from 'tap';
 import { Lines } from '../support/lines.js';
-import { ending, firstLine, lastLine, run, start } from './support/command.js';
+import { ending, firstLine, lastLine, runHere, start } from './support/command.js';
 
 interface Ready {
   dps: { mqttPort: number; httpsPort: number };
@@ -17,12 +17,12 @@ interface Ready {
 
 t.test('what a device sends is printed as it comes', async (t) => {
   const dir = t.testdir();
-  t.match(await run(dir, 'hub', 'monitor'), { code: 3, stderr: /no local cloud/ });
+  t.match(await runHere(dir, 'hub', 'monitor'), { code: 3, stderr: /no local cloud/ });
   const cloud = start(dir, 'cloud', '--json');
   const whole = ending(cloud);
   t.teardown(() => cloud.kill('SIGKILL'));
   const ready = JSON.parse(await firstLine(cloud)) as Ready;
-  t.match(await run(dir, 'hub', 'monitor', '-n', 'nobody'), { code: 2, stderr: /no hub of this name.*hub-weu/ });
+  t.match(await runHere(dir, 'hub', 'monitor', '-n', 'nobody'), { code: 2, stderr: /no hub of this name.*hub-weu/ });
 
   const monitor = start(dir, 'hub', 'monitor', '-n', 'hub-weu', '--timeout', '0', '--properties', 'all', '--json');
   t.teardown(() => monitor.kill('SIGKILL'));
@@ -48,7 +48,7 @@ t.test('what a device sends is printed as it comes', async (t) => {
   });
   monitor.kill('SIGINT');
   t.equal((await printed).code, 130);
-  const quiet = await run(dir, 'hub', 'monitor', '--timeout', '0.2', '--json');
+  const quiet = await runHere(dir, 'hub', 'monitor', '--timeout', '0.2', '--json');
   t.equal(quiet.code, 0, 'it ends by itself where nothing comes');
   t.match(lastLine(quiet), { events: 0 });
   cloud.kill('SIGTERM');

@@ -4,7 +4,7 @@ import { scenarios } from '@zerotouch/firmware-sim/scenario/shipped';
 import Ajv from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import t from 'tap';
-import { firstLine, jsonLines, lastLine, run, start } from './support/command.js';
+import { firstLine, jsonLines, lastLine, runHere, start } from './support/command.js';
 
 const spec = `version: 1
 batch: days
@@ -26,13 +26,13 @@ t.test('bad days at the command, against the local cloud', async (t) => {
     'wrong.yaml': own.replace('dpsCalls: 3', 'dpsCalls: 1'),
     'unknown.yaml': own.replace('answer: throttled', 'answer: sulks'),
   });
-  t.equal((await run(dir, 'burn', 'batch.yaml', '--out', 'batch')).code, 0);
+  t.equal((await runHere(dir, 'burn', 'batch.yaml', '--out', 'batch')).code, 0);
   const image = join('batch', 'images', 'k-000001.bin');
   const before = readFileSync(join(dir, image));
   const cloud = start(dir, 'cloud', '--enrollments', 'batch', '--json', '--quiet');
   t.teardown(() => cloud.kill('SIGKILL'));
   await firstLine(cloud);
-  const live = (scenario: string, client: string) => run(dir, 'boot', image, '--client', client, '--scenario', scenario, '--json');
+  const live = (scenario: string, client: string) => runHere(dir, 'boot', image, '--client', client, '--scenario', scenario, '--json');
 
   for (const [scenario, client] of [
     ['power-cut-assignment', 'sdk'],
@@ -63,7 +63,7 @@ t.test('bad days at the command, against the local cloud', async (t) => {
 });
 
 t.test('every shipped scenario is one by the schema', async (t) => {
-  const { stdout } = await run(t.testdir(), 'schema', 'scenario');
+  const { stdout } = await runHere(t.testdir(), 'schema', 'scenario');
   const ajv = new Ajv.default({ strict: false });
   addFormats.default(ajv);
   const valid = ajv.compile(JSON.parse(stdout));

@@ -5,18 +5,18 @@ import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { generate } from 'mqtt-packet';
 import t from 'tap';
-import { ending, firstLine, jsonLines, lastLine, run, start } from './support/command.js';
+import { ending, firstLine, jsonLines, lastLine, run, runHere, start } from './support/command.js';
 
 t.test('why a device was refused, asked of the running cloud', async (t) => {
   const dir = t.testdir({ elsewhere: {} });
-  t.match(await run(dir, 'why', 'pump-1'), { code: 3, stdout: '', stderr: /zerotouch: .*no local cloud.*zerotouch cloud/ });
+  t.match(await runHere(dir, 'why', 'pump-1'), { code: 3, stdout: '', stderr: /zerotouch: .*no local cloud.*zerotouch cloud/ });
 
   const cloud = start(dir, 'cloud', '--json');
   const whole = ending(cloud);
   t.teardown(() => cloud.kill('SIGKILL'));
   const ready = JSON.parse(await firstLine(cloud)) as { dps: { mqttPort: number; idScope: string }; ca: string };
 
-  const unheard = lastLine(await run(dir, 'why', 'pump-1', '--json'));
+  const unheard = lastLine(await runHere(dir, 'why', 'pump-1', '--json'));
   t.match(unheard, { attempts: [], reason: /not heard of "pump-1"/, remedy: String });
 
   const socket = connectTls({ host: '127.0.0.1', port: ready.dps.mqttPort, servername: 'localhost', ca: readFileSync(ready.ca, 'utf8') });
@@ -29,7 +29,7 @@ t.test('why a device was refused, asked of the running cloud', async (t) => {
   socket.resume();
   await once(socket, 'close');
 
-  const told = await run(dir, 'why', 'PUMP-1', '--json');
+  const told = await runHere(dir, 'why', 'PUMP-1', '--json');
   t.equal(told.code, 0);
   t.equal(jsonLines(told.stdout).length, 1);
   t.match(lastLine(told), {
@@ -53,7 +53,7 @@ t.test('why a device was refused, asked of the running cloud', async (t) => {
   );
 
   const elsewhere = join(dir, 'elsewhere');
-  t.equal((await run(elsewhere, 'why', 'pump-1', '--cloud', join(dir, '.zerotouch', 'cloud.json'))).code, 0);
+  t.equal((await runHere(elsewhere, 'why', 'pump-1', '--cloud', join(dir, '.zerotouch', 'cloud.json'))).code, 0);
   cloud.kill('SIGTERM');
   t.equal((await whole).code, 0);
 });
