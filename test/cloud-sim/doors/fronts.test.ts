@@ -93,10 +93,13 @@ t.test('a front that is killed takes its own connections along, and is replaced'
   const cloud = await cloudFor(t, { workers: 2 });
   await keyGroup(cloud, 'keys', GROUP_KEY);
   const before = cloud.fronts.map(({ pid }) => pid);
-  const wires = [];
+  const wires: Wire[] = [];
+  const open = (): number => cloud.fronts.reduce((sum, { connections }) => sum + connections, 0);
   for (const id of ['dev-1', 'dev-2', 'dev-3', 'dev-4']) {
     const proof = { key: derived(GROUP_KEY, id) };
     const { assignedHub } = await registerOver(cloud, 'mqtt', id, proof);
+    // The front that it registered through tells a little later that this connection is over.
+    while (open() > wires.length) await new Promise(setImmediate);
     const wire = await Wire.to(cloud);
     const sas = { resource: `${assignedHub}/devices/${id}`, key: Buffer.from(proof.key, 'base64'), expiry: Date.now() / 1000 + 600 };
     const password = Buffer.from(buildSas(sas));
