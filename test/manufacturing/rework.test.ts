@@ -15,7 +15,7 @@ t.test('a revoked batch is disabled at DPS, one group or all of it, and enrollin
   await burn(MIXED.replace('    provisioningStatus: disabled\n', ''), out);
   const file = enrolmentsIn(out);
   await using cloud = await startCloud();
-  const service = await openAzureService({ connectionString: cloud.dps.serviceConnectionString, ca: cloud.ca, timeout: 10_000 });
+  const service = await openAzureService({ connectionString: cloud.dps.serviceConnectionString, ca: cloud.ca, timeout: 60_000 });
   const options = { service, clock: systemClock, entropy: systemEntropy };
   const states = async () =>
     [...(await cloud.enrolments.groups()), ...(await cloud.enrolments.individuals())].map(({ provisioningStatus }) => provisioningStatus);

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import type { Cloud } from '@zerotouch/cloud-sim/cloud';
 import { tpmWrapper } from '@zerotouch/cloud-sim/tpm/wrap';
 import { seededEntropy, systemEntropy } from '@zerotouch/foundation/entropy';
@@ -91,7 +90,9 @@ for (const transport of ['http', 'amqp', 'amqp-ws'] as const) {
       [new SoftTpm('tpm-2'), 'no-enrolment'],
     ] as const) {
       // Refused in the SASL exchange, the official client never calls back; over HTTPS it does.
-      const refused = once(cloud.events, 'refused');
+      const refused = new Promise<void>((resolve) => {
+        cloud.events.on('refused', ({ id }) => id === security.registrationId && resolve());
+      });
       const result = registerOver(cloud, transport, security.registrationId, { security });
       if (transport === 'http') await t.rejects(result);
       else result.catch(() => {});

@@ -108,7 +108,7 @@ t.test('who is not let in, and who is not there', async (t) => {
   const file = enrolmentsIn(out);
   await using cloud = await startCloud();
   const wrong = cloud.dps.serviceConnectionString.replace(/SharedAccessKey=.*/, `SharedAccessKey=${Buffer.alloc(32).toString('base64')}`);
-  const refused = await openAzureService({ connectionString: wrong, ca: cloud.ca, timeout: 5000 });
+  const refused = await openAzureService({ connectionString: wrong, ca: cloud.ca, timeout: 60_000 });
   t.teardown(() => refused.close());
   await t.rejects(enrol(file, refused), { code: 'DPS_REFUSED', message: /HTTP 401.*EnrollmentRead/ });
 
@@ -116,7 +116,7 @@ t.test('who is not let in, and who is not there', async (t) => {
     await t.rejects(openAzureService({ connectionString: text, timeout: 1 }), { code: 'DPS_ADDRESS' });
   }
   const key = 'SharedAccessKeyName=a;SharedAccessKey=Zm9v';
-  const nobody = await openAzureService({ connectionString: `HostName=127.0.0.1:1;${key}`, timeout: 5000 });
+  const nobody = await openAzureService({ connectionString: `HostName=127.0.0.1:1;${key}`, timeout: 60_000 });
   await t.rejects(nobody.group('g'), { code: 'DPS_UNREACHABLE', seen: 'ECONNREFUSED', message: /^127\.0\.0\.1:1: / });
   const silent = createServer(() => {}).listen(0, '127.0.0.1');
   await new Promise((resolve) => silent.once('listening', resolve));
