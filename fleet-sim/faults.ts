@@ -29,6 +29,8 @@ export type FleetFaultCode =
   | 'IMAGES_DIFFER'
   /** The live view's or the metrics' port cannot be listened on. */
   | 'PORT_IN_USE'
+  /** Traces can go neither there nor to such an address. */
+  | 'BAD_TRACE'
   /** A report cannot be read, or is none; it cannot be written. */
   | 'REPORT_UNUSABLE'
   | 'REPORT_UNWRITABLE';

@@ -1,11 +1,14 @@
 import { Driver } from '@zerotouch/firmware-sim/boot/driver';
-import { type DriverPorts, defaultTimeouts } from '@zerotouch/firmware-sim/boot/driver-ports';
+import { type DriverPorts, type DriverWatcher, defaultTimeouts } from '@zerotouch/firmware-sim/boot/driver-ports';
 import type { Endpoint, MountedFlash } from '@zerotouch/firmware-sim/boot/ports';
 import { defaultRetryPolicy } from '@zerotouch/firmware-sim/boot/retry';
 import { deviceState } from '@zerotouch/firmware-sim/boot/state';
 import type { Scenario } from '@zerotouch/firmware-sim/scenario/scenario';
+import { BootTrace } from '@zerotouch/firmware-sim/trace/boot-trace';
+import type { OpenTelemetry } from '@zerotouch/firmware-sim/trace/open-telemetry';
 import type { CloudPorts } from '@zerotouch/firmware-sim/transport/clients';
 import { isTimeKnown } from '@zerotouch/firmware-sim/transport/time-known';
+import type { TransportName } from '@zerotouch/firmware-sim/transport/transport-names';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import { BadDay } from './bad-day.js';
@@ -23,6 +26,17 @@ export interface DeviceGround {
   readonly writeBack: boolean;
   /** Milliseconds between messages of a running device; absent: none. */
   readonly telemetryMs?: number | undefined;
+  /** Where the device tells what happens; absent: nowhere. */
+  readonly trace?: OpenTelemetry | undefined;
+}
+
+/** How a device speaks. */
+export interface DeviceClient {
+  /** By the device's own clock. */
+  readonly ports: (clock: Clock) => CloudPorts;
+  /** Client and transport, in words. */
+  readonly client: string;
+  readonly transport: TransportName;
 }
 
 /** What a device tells whoever powers it on, once each. */
@@ -36,8 +50,7 @@ export interface DeviceNews {
 /** One device: an image, the boot machine that every device runs, and the figures it leaves. */
 export class FleetDevice {
   readonly #ground: DeviceGround;
-  readonly #ports: (clock: Clock) => CloudPorts;
-  readonly #client: string;
+  readonly #speaks: DeviceClient;
   readonly #flash: FleetFlash;
   readonly #news: DeviceNews;
   readonly #over: AbortSignal;
@@ -55,20 +68,16 @@ export class FleetDevice {
   #lastFault = 'the image cannot be used';
   #telemetry: AbortController | undefined;
 
-  /**
-   * @param client how it speaks, and the ports of that by a clock
-   * @param over aborted when the fleet is over
-   */
+  /** @param over aborted when the fleet is over */
   constructor(
     { image, scenario }: { image: string; scenario?: Scenario | undefined },
-    { ports, client }: { ports: (clock: Clock) => CloudPorts; client: string },
+    speaks: DeviceClient,
     ground: DeviceGround,
     news: DeviceNews,
     over: AbortSignal,
   ) {
     this.#ground = ground;
-    this.#ports = ports;
-    this.#client = client;
+    this.#speaks = speaks;
     this.#news = news;
     this.#over = over;
     const day = scenario === undefined ? undefined : new BadDay(scenario, ground.clock, () => this.#heed());
@@ -97,7 +106,7 @@ export class FleetDevice {
   }
 
   #switchOn(): void {
-    const { entropy, endpoint, recorder } = this.#ground;
+    const { entropy, endpoint, recorder, trace: api } = this.#ground;
     const { day } = this;
     const clock = day?.time ?? this.#ground.clock;
     // A bad day counts from its beginning.
@@ -106,7 +115,7 @@ export class FleetDevice {
       mount: () => this.#mount(),
       endpoint: () => endpoint,
       time: { set: async () => (isTimeKnown(clock) ? 'clock-set' : 'clock-unset') },
-      ...this.#ports(clock),
+      ...this.#speaks.ports(clock),
       config: { apply: async () => undefined },
       clock,
       entropy,
@@ -114,7 +123,7 @@ export class FleetDevice {
       timeouts: defaultTimeouts,
     };
     this.#beginDay();
-    const driver = new Driver(day?.between(ports) ?? ports, {
+    const watcher: DriverWatcher = {
       stepped: (machine) => {
         if (machine.session !== 'connected') this.#offline();
         if (this.#driver === driver) day?.entered(deviceState(machine).state);
@@ -133,7 +142,9 @@ export class FleetDevice {
         if (day === undefined || day.hasPower) this.#halt();
       },
       running: () => this.#running(driver),
-    });
+    };
+    const trace = api === undefined ? undefined : new BootTrace({ ...this.#speaks, api, clock, device: () => driver });
+    const driver: Driver = new Driver(day?.between(ports) ?? ports, trace?.between(watcher) ?? watcher);
     this.#driver = driver;
     recorder.power(1);
     driver.powerOn();
@@ -210,7 +221,7 @@ export class FleetDevice {
       identity: () => {
         const identity = mounted.identity();
         // Made here, where a key that is not the certificate's stops the device; the lean client finds it when it connects.
-        if (this.#client === 'lean') contexts.of(identity.attestation, identity.serverRoots?.pem ?? endpoint.ca);
+        if (this.#speaks.client === 'lean') contexts.of(identity.attestation, identity.serverRoots?.pem ?? endpoint.ca);
         return identity;
       },
     };
@@ -235,7 +246,7 @@ export class FleetDevice {
     if (this.#booted) return;
     this.#booted = true;
     const { clock, recorder } = this.#ground;
-    recorder.booted(`${attestation} ${this.#client}${suffix}`, hub, clock.monotonic() - (this.#startedAt ?? 0));
+    recorder.booted(`${attestation} ${this.#speaks.client}${suffix}`, hub, clock.monotonic() - (this.#startedAt ?? 0));
   }
 
   #offline(): void {

@@ -8,6 +8,7 @@ import { mergeTallies, percentiles, type ScenarioTally, type Tally, wholeHistogr
 import { orderOf, planDevices, refuseTwins, shareOf } from './plan.js';
 import { ShardHandle } from './shard-handle.js';
 import type { FleetSpec } from './spec.js';
+import type { TracePlace } from './trace/trace-place.js';
 
 export { FleetFault } from './faults.js';
 export type { Tally } from './metrics.js';
@@ -30,6 +31,12 @@ export interface FleetOptions {
   readonly signal?: AbortSignal;
   /** Called about twice a second with everything so far. */
   readonly onTally?: (tally: Tally) => void;
+  /** Tells what happens to one device in so many as OpenTelemetry traces. */
+  readonly trace?: {
+    readonly to: TracePlace;
+    readonly oneIn: number /** Called once when they do not get there. */;
+    readonly onUntold: (detail: string) => void;
+  };
   /** Called once the fleet can be steered. */
   readonly onControls?: (controls: FleetControls) => void;
 }
@@ -92,18 +99,34 @@ export async function runFleet(spec: FleetSpec, options: FleetOptions): Promise<
     { devices: images.length, host: options.endpoint.dpsHost, cores: availableParallelism(), wanted: options.workers },
     machine,
   );
-  const shards = Array.from({ length: layout.processes }, () => new ShardHandle(options.execPath));
+  const { trace } = options;
+  let isUntold = false;
+  const onUntold = (detail: string): void => {
+    if (!isUntold) trace?.onUntold(detail);
+    isUntold = true;
+  };
+  const shards = Array.from({ length: layout.processes }, () => new ShardHandle(options.execPath, onUntold));
   try {
     const mine = <T>(all: readonly T[], shard: number): T[] => shareOf(all, shard, shards.length);
     const ids = await Promise.all(shards.map((shard, index) => shard.prepare(mine(images, index))));
     refuseTwins(images, shards.length, ids);
     signal?.throwIfAborted();
-    const devices = planDevices(spec, images, entropy);
+    const planned = planDevices(spec, images, entropy);
+    const devices = trace === undefined ? planned : planned.map((device, index) => ({ ...device, isTraced: index % trace.oneIn === 0 }));
     const startedAt = clock.now() + 100;
     const ends = shards.map((shard, index) =>
-      shard.run(
-        orderOf(spec, mine(devices, index), options.endpoint, layout.sources[index] ?? [], shards.length, startedAt, options.backPerSecond),
-      ),
+      shard.run({
+        ...orderOf(
+          spec,
+          mine(devices, index),
+          options.endpoint,
+          layout.sources[index] ?? [],
+          shards.length,
+          startedAt,
+          options.backPerSecond,
+        ),
+        ...(trace === undefined ? {} : { traceTo: trace.to }),
+      }),
     );
     options.onControls?.(controlsOf(shards));
     const aborted = await lastUntil(ends, shards, images.length, spec, { ...options, clock });

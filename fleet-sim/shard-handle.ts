@@ -18,8 +18,8 @@ export class ShardHandle {
   /** What its devices have done, as last told. */
   tally: Tally = emptyTally();
 
-  /** @param execPath of the runtime, absent: this one's own */
-  constructor(execPath?: string) {
+  /** @param execPath of the runtime, absent: this one's own @param onUntold called when its traces do not get to where they should */
+  constructor(execPath?: string, onUntold: (detail: string) => void = () => undefined) {
     this.#child = fork(fileURLToPath(new URL('./shard-process.js', import.meta.url)), {
       ...(execPath === undefined ? { execArgv: [...NODE_ARGUMENTS] } : { execPath, execArgv: [] }),
       serialization: 'json',
@@ -39,6 +39,7 @@ export class ShardHandle {
     });
     this.#gone.catch(() => undefined);
     this.#child.on('message', (message: FromShard) => {
+      if (message.kind === 'untold') onUntold(message.detail);
       if ('tally' in message) this.tally = message.tally;
       this.#listener?.(message);
     });

@@ -15,6 +15,8 @@ export type FromShard =
   | { readonly kind: 'prepared'; readonly registrationIds: readonly string[] }
   | { readonly kind: 'fault'; readonly code: string; readonly message: string }
   | { readonly kind: 'tally'; readonly tally: Tally }
+  /** Traces do not get to where they should; nothing else comes of that. */
+  | { readonly kind: 'untold'; readonly detail: string }
   /** Every device has been running or never will, and every switch has been thrown. */
   | { readonly kind: 'settled'; readonly tally: Tally }
   /** Everything is switched off; the tally is of before. The process ends when whoever started it hangs up. */

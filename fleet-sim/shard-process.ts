@@ -1,8 +1,10 @@
+import { systemClock } from '@zerotouch/foundation/clock';
 import { lockImages } from './image-locks.js';
 import { factoryIn } from './images.js';
 import { emptyTally } from './metrics.js';
 import { Shard } from './shard.js';
 import type { FromShard, ToShard } from './shard-messages.js';
+import type { Tracing } from './trace/tracing.js';
 
 /** The process of one shard of a fleet: it is told what to do by messages, and ends with whoever started it. */
 
@@ -11,6 +13,7 @@ const TELL_MS = 500;
 
 let shard: Shard | undefined;
 let locks: Disposable | undefined;
+let tracing: Tracing | undefined;
 let telling: NodeJS.Timeout | undefined;
 
 const tell = (message: FromShard): void => {
@@ -36,7 +39,11 @@ async function handle(message: ToShard): Promise<void> {
     case 'run': {
       const { order } = message;
       if (order.writeBack) locks = lockImages(order.devices.map(({ image }) => image));
-      const running = new Shard(order);
+      if (order.traceTo !== undefined) {
+        const { openTracing } = await import('./trace/tracing.js');
+        tracing = openTracing(order.traceTo, { service: 'zerotouch-fleet', onTrouble: (detail) => tell({ kind: 'untold', detail }) });
+      }
+      const running = new Shard(order, systemClock, undefined, tracing?.api);
       shard = running;
       telling = setInterval(() => tell({ kind: 'tally', tally: running.tally() }), TELL_MS);
       await Promise.all([running.run(), running.settled]);
@@ -59,6 +66,7 @@ async function handle(message: ToShard): Promise<void> {
       // Copied: switching off is counted, too.
       const tally = structuredClone(shard?.tally() ?? emptyTally());
       await shard?.end();
+      await tracing?.[Symbol.asyncDispose]();
       tell({ kind: 'ended', tally });
     }
   }

@@ -1,15 +1,17 @@
 import type { Endpoint } from '@zerotouch/firmware-sim/boot/ports';
 import type { Scenario } from '@zerotouch/firmware-sim/scenario/scenario';
+import type { OpenTelemetry } from '@zerotouch/firmware-sim/trace/open-telemetry';
 import { type CloudPorts, clientPorts } from '@zerotouch/firmware-sim/transport/clients';
 import { createWireDps } from '@zerotouch/firmware-sim/transport/wire-dps';
 import { createWireHub } from '@zerotouch/firmware-sim/transport/wire-hub';
 import { type Clock, systemClock } from '@zerotouch/foundation/clock';
 import { systemEntropy } from '@zerotouch/foundation/entropy';
-import { FleetDevice } from './fleet-device.js';
+import { type DeviceClient, FleetDevice } from './fleet-device.js';
 import type { Tally } from './metrics.js';
 import type { Switches } from './power-on.js';
 import { Recorder } from './recorder.js';
 import type { FleetSpec } from './spec.js';
+import type { TracePlace } from './trace/trace-place.js';
 import { Contexts } from './wire/contexts.js';
 import { leanLines } from './wire/lean-line.js';
 import { Pulse } from './wire/pulse.js';
@@ -23,6 +25,8 @@ export interface ShardDevice {
   readonly region?: string;
   /** Which of the order's scenarios it lives through; absent: none. */
   readonly scenario?: number;
+  /** Whether its boots are told as traces. */
+  readonly isTraced?: boolean;
 }
 
 /** A part of a fleet that one process runs. JSON. */
@@ -41,6 +45,8 @@ export interface ShardOrder {
   readonly sourceAddresses: readonly string[];
   /** Milliseconds since 1970. */
   readonly startedAt: number;
+  /** Where the traces of its devices go. */
+  readonly traceTo?: TracePlace;
 }
 
 /** The devices of one process, powered on and off as they are due. */
@@ -63,8 +69,11 @@ export class Shard {
   #resume: (() => void) | undefined;
   #paused: Promise<void> | undefined;
 
-  /** @param memoryKb what the process takes, kilobytes; by default with its garbage collected, where `--expose-gc` allows that */
-  constructor(order: ShardOrder, clock: Clock = systemClock, memoryKb: () => number = collectedMemoryKb) {
+  /**
+   * @param memoryKb what the process takes, kilobytes; by default with its garbage collected, where `--expose-gc` allows that
+   * @param trace where its traced devices tell what happens
+   */
+  constructor(order: ShardOrder, clock: Clock = systemClock, memoryKb: () => number = collectedMemoryKb, trace?: OpenTelemetry) {
     this.#order = order;
     this.#clock = clock;
     this.#memoryKb = memoryKb;
@@ -89,9 +98,10 @@ export class Shard {
     };
     const ports = portsOf(order, contexts, clock);
     const news = { underWay: () => this.#goesOn(), settled: (device: FleetDevice) => this.#hasSettled(device) };
-    this.#devices = order.devices.map(({ image, client, scenario }) => {
+    const traced = { ...ground, trace };
+    this.#devices = order.devices.map(({ image, client, scenario, isTraced }) => {
       const own = scenario === undefined ? undefined : order.scenarios[scenario];
-      return new FleetDevice({ image, scenario: own }, ports(client), ground, news, this.#stop.signal);
+      return new FleetDevice({ image, scenario: own }, ports(client), isTraced === true ? traced : ground, news, this.#stop.signal);
     });
     if (this.#unsettled === 0) settledAll();
   }
@@ -199,19 +209,15 @@ export class Shard {
   }
 }
 
-function portsOf(
-  order: ShardOrder,
-  contexts: Contexts,
-  clock: Clock,
-): (client: ShardDevice['client']) => { ports: (clock: Clock) => CloudPorts; client: string } {
+function portsOf(order: ShardOrder, contexts: Contexts, clock: Clock): (client: ShardDevice['client']) => DeviceClient {
   const sockets = new Sockets({ contexts, clock, sourceAddresses: order.sourceAddresses });
   const open = leanLines({ sockets, pulse: new Pulse(clock) });
   const lean = (own: Clock): CloudPorts => ({ dps: createWireDps({ clock: own, open }), hub: createWireHub({ clock: own, open }) });
   const shared = lean(clock);
   return ({ client, transport }) => {
-    if (client === 'lean') return { ports: (own) => (own === clock ? shared : lean(own)), client };
+    if (client === 'lean') return { ports: (own) => (own === clock ? shared : lean(own)), client, transport: 'mqtt' };
     const ports = clientPorts(client, clock, transport);
-    return { ports: (own) => (own === clock ? ports : clientPorts(client, own, transport)), client: `${client} ${transport}` };
+    return { ports: (own) => (own === clock ? ports : clientPorts(client, own, transport)), client: `${client} ${transport}`, transport };
   };
 }
 

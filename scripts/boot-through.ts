@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type BootOptions, chooseEndpoint, requireClient, tell } from '@zerotouch/firmware-sim/runtime/boot-image';
 import { Deadline } from '@zerotouch/firmware-sim/runtime/deadline';
+import type { DeviceOptions } from '@zerotouch/firmware-sim/runtime/device';
 import { liveThrough } from '@zerotouch/firmware-sim/scenario/live';
 import type { DayResult } from '@zerotouch/firmware-sim/scenario/scenario';
 import { readEfuseBeside } from '@zerotouch/flash-image/efuse';
@@ -20,6 +21,7 @@ export async function bootThrough(
   options: BootOptions,
   output: Output,
   signal: AbortSignal,
+  traced: Pick<DeviceOptions, 'trace'> = {},
 ): Promise<boolean> {
   requireClient(options);
   const scenario = readScenario(nameOrFile, { where: '--scenario' });
@@ -34,7 +36,7 @@ export async function bootThrough(
   const { client, transport } = options;
   const result = await liveThrough(scenario, {
     image,
-    device: { client, transport, endpoint, ...(efuse === undefined ? {} : { efuse }) },
+    device: { client, transport, endpoint, ...traced, ...(efuse === undefined ? {} : { efuse }) },
     watch: (device, boot) => {
       output.event({ power: boot }, `power on, for the ${ordinal(boot)} time`);
       tell(device, output);

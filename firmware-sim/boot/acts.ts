@@ -72,6 +72,11 @@ export class Acts {
     return this.#identity;
   }
 
+  /** Where it goes, as it was told last. */
+  get endpoint(): Endpoint | undefined {
+    return this.#endpoint;
+  }
+
   get assignment(): Assignment | undefined {
     return this.#assignment;
   }
@@ -213,7 +218,9 @@ export class Acts {
         this.#ports.dps.register(
           { identity: { ...identity, attestation }, endpoint, ...(signing === undefined ? {} : { signingRequest: signing.der }) },
           (sign) => {
-            if (current()) this.#post({ table: 'assignment', event: sign });
+            if (!current()) return;
+            if (sign !== 'polling') this.#post({ table: 'assignment', event: sign });
+            this.#findings.watcher.signed?.(sign);
           },
           signal,
         ),

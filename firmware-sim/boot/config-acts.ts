@@ -92,6 +92,7 @@ export class ConfigActs {
       this.#applyError = problem;
       this.#rolledBackTo = undefined;
       if (problem === undefined) this.#applied = wanted;
+      else this.#around.findings.watcher.unapplied?.(problem);
       this.#around.findings.post({ table: 'config', event: problem === undefined ? 'applied' : 'apply-failed' });
     });
   }

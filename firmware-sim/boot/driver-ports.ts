@@ -1,7 +1,18 @@
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import type { Identity } from '../identity/identity.js';
-import type { ApplicationPort, ConfigPort, CredentialPort, DpsPort, Endpoint, Failure, HubPort, MountedFlash, TimePort } from './ports.js';
+import type {
+  ApplicationPort,
+  ConfigPort,
+  CredentialPort,
+  DpsPort,
+  DpsProgress,
+  Endpoint,
+  Failure,
+  HubPort,
+  MountedFlash,
+  TimePort,
+} from './ports.js';
 import type { RetryPolicy } from './retry.js';
 import type { DeviceWarning } from './root-warnings.js';
 import type { SlotState } from './slots.js';
@@ -49,6 +60,10 @@ export interface DriverWatcher {
   failed?(during: string, failure: Failure): void;
   /** A wait begins. */
   waiting?(table: 'assignment' | 'session' | 'config', ms: number): void;
+  /** DPS was heard, or is asked again. */
+  signed?(sign: DpsProgress): void;
+  /** A configuration could not be applied, with what is reported of it; the last good one follows. */
+  unapplied?(problem: string): void;
   /** The flash did not take a write, the identity cannot be used. */
   fault?(during: string, fault: Error): void;
   /** Something works today and is known to end; each once a boot. */

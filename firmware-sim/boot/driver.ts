@@ -3,7 +3,7 @@ import { Acts } from './acts.js';
 import type { DriverPorts, DriverWatcher } from './driver-ports.js';
 import type { AppliedConfig, Assignment } from './kept.js';
 import type { Order } from './obey.js';
-import type { HubSession, MountedFlash } from './ports.js';
+import type { Endpoint, HubSession, MountedFlash } from './ports.js';
 import { powerTable } from './power.js';
 import { type Machine, type MachineEvent, poweredOff, step } from './supervisor.js';
 
@@ -35,6 +35,11 @@ export class Driver {
 
   get identity(): Identity | undefined {
     return this.#acts.identity;
+  }
+
+  /** Where it goes, as it was told last. */
+  get endpoint(): Endpoint | undefined {
+    return this.#acts.endpoint;
   }
 
   get assignment(): Assignment | undefined {

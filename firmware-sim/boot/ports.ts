@@ -61,8 +61,8 @@ export type DpsOutcome =
     } & Assignment)
   | Failure;
 
-/** Signs of life while a registration runs. `assigning`: DPS took the request and is at it. */
-export type DpsProgress = 'connected' | 'assigning';
+/** Signs of life while a registration runs. `assigning`: DPS took the request and is at it, told at each such answer. `polling`: it is asked again. */
+export type DpsProgress = 'connected' | 'assigning' | 'polling';
 
 /** The device's way to DPS. */
 export interface DpsPort {

@@ -82,8 +82,14 @@ Exits 1 when the device is refused, 2 when the image cannot be used, 3 when no c
  * Powers on the device in an image file, tells every state it enters, and ends when `once` is reached or `signal` is aborted.
  * @throws BootFault and what the image's reader throws; a failed boot has said its result by then
  */
-export async function bootImage(path: string, options: BootOptions, output: Output, signal: AbortSignal): Promise<void> {
-  const device = deviceOptions(path, options);
+export async function bootImage(
+  path: string,
+  options: BootOptions,
+  output: Output,
+  signal: AbortSignal,
+  more: Pick<DeviceOptions, 'trace'> = {},
+): Promise<void> {
+  const device = { ...deviceOptions(path, options), ...more };
   const timeout = options.timeout ?? (options.once === true ? ONCE_TIMEOUT_S : undefined);
   using limit = new Deadline(signal, timeout === undefined ? undefined : timeout * 1000);
   // Only now: Microsoft's clients take a while to load, and `--help` does not need them.

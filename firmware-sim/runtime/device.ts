@@ -11,7 +11,7 @@ import { type Entropy, systemEntropy } from '@zerotouch/foundation/entropy';
 import { ProcessLock } from '@zerotouch/foundation/process-lock';
 import type { Client } from 'azure-iot-device';
 import { Driver } from '../boot/driver.js';
-import { type DriverPorts, defaultTimeouts, type Timeouts } from '../boot/driver-ports.js';
+import { type DriverPorts, type DriverWatcher, defaultTimeouts, type Timeouts } from '../boot/driver-ports.js';
 import type { AppliedConfig, Counters } from '../boot/kept.js';
 import { Memory } from '../boot/memory.js';
 import type { Order } from '../boot/obey.js';
@@ -22,6 +22,8 @@ import type { SlotState } from '../boot/slots.js';
 import { type DeviceState, deviceState, type TableName } from '../boot/state.js';
 import { type Identity, type IdentityTpm, readIdentity } from '../identity/identity.js';
 import { Tpm } from '../identity/tpm/tpm.js';
+import { BootTrace } from '../trace/boot-trace.js';
+import type { OpenTelemetry } from '../trace/open-telemetry.js';
 import type { ClientName } from '../transport/client-names.js';
 import { clientPorts, portsWithFallback } from '../transport/clients.js';
 import type { TransportName } from '../transport/transport-names.js';
@@ -76,6 +78,11 @@ export interface DeviceOptions {
   readonly entropy?: Entropy;
   readonly policy?: Partial<RetryPolicy>;
   readonly timeouts?: Partial<Timeouts>;
+  /**
+   * Tells each boot, and each way back to the hub, as an OpenTelemetry trace: hand in the package (`import * as otel from '@opentelemetry/api'`),
+   * whose tracer provider is yours.
+   */
+  readonly trace?: OpenTelemetry;
   /** Stands between the device and all that it acts through: another transport, or faults to be lived through. */
   readonly ports?: (ports: DriverPorts) => DriverPorts;
 }
@@ -133,7 +140,7 @@ export class Device extends EventEmitter<DeviceEvents> {
       policy: { ...defaultRetryPolicy, ...options.policy },
       timeouts: { ...defaultTimeouts, ...options.timeouts },
     };
-    this.#driver = new Driver(options.ports?.(ports) ?? ports, {
+    const watcher: DriverWatcher = {
       stepped: (machine) => this.emit('state', { ...deviceState(machine), ms: this.#elapsed() }),
       slots: (state) => this.emit('slots', { state, running: this.application, ms: this.#elapsed() }),
       failed: (during, failure) => this.emit('failure', { during, failure }),
@@ -146,7 +153,10 @@ export class Device extends EventEmitter<DeviceEvents> {
         this.#answerMethods();
         this.emit('running');
       },
-    });
+    };
+    const { trace: api } = options;
+    const trace = api === undefined ? undefined : new BootTrace({ api, clock, client, transport, device: () => this.#driver });
+    this.#driver = new Driver(options.ports?.(ports) ?? ports, trace?.between(watcher) ?? watcher);
   }
 
   /** Switches the device on. */

@@ -3,6 +3,7 @@ import { Device, type DeviceOptions } from './device.js';
 import { BootFault } from './faults.js';
 
 export type { DeviceWarning } from '../boot/root-warnings.js';
+export type { OpenTelemetry } from '../trace/open-telemetry.js';
 export type { ClientName } from '../transport/client-names.js';
 export { Device, type DeviceEvents, type DeviceOptions, type MethodHandler } from './device.js';
 export { BootFault } from './faults.js';

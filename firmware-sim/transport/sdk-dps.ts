@@ -39,7 +39,7 @@ export function createSdkDps({ clock, transport = 'mqtt' }: { clock: Clock; tran
         request: { ...endpoint, ...address, attestation },
         clock,
         signal,
-        tell: firstTimeOnly(progress),
+        tell: connectedOnce(progress),
         fail: (failure) => life.lose(failure),
         failed: () => life.end !== undefined,
       });
@@ -50,7 +50,7 @@ export function createSdkDps({ clock, transport = 'mqtt' }: { clock: Clock; tran
 
       async function register(line: DpsLine, life: Lifeline): Promise<DpsOutcome> {
         const renewToken = async () => (await dpsToken(identity, clock)) ?? '';
-        const polling = new PollingTransport(line.transport, clock, renewToken);
+        const polling = new PollingTransport(line.transport, clock, renewToken, () => progress('polling'));
         const client = ProvisioningDeviceClient.create(
           sdkHost(address, transport),
           identity.idScope,
@@ -95,11 +95,12 @@ async function openerOf(transport: TransportName): Promise<OpenDpsLine> {
   }
 }
 
-function firstTimeOnly(progress: (sign: DpsProgress) => void): (sign: DpsProgress) => void {
-  const told = new Set<DpsProgress>();
+// Over HTTPS a connection may end between two polls, and be made anew.
+function connectedOnce(progress: (sign: DpsProgress) => void): (sign: DpsProgress) => void {
+  let connected = false;
   return (sign) => {
-    if (told.has(sign)) return;
-    told.add(sign);
+    if (sign === 'connected' && connected) return;
+    connected = true;
     progress(sign);
   };
 }

@@ -30,15 +30,20 @@ const HOLD_MS = 20_000;
 export class PollingTransport implements X509ProvisioningTransport, SymmetricKeyProvisioningTransport {
   readonly #inner: SdkTransport;
   readonly #clock: Clock;
+  readonly #asked: () => void;
   readonly #token: () => Promise<string>;
   readonly #over = new AbortController();
   #pending: Callback | undefined;
   #dueAt = 0;
 
-  /** @param token signs what answers a TPM's challenge: the SDK's own is good for an hour of the machine's time, not of the device's */
-  constructor(inner: SdkTransport, clock: Clock, token: () => Promise<string> = async () => '') {
+  /**
+   * @param token signs what answers a TPM's challenge: the SDK's own is good for an hour of the machine's time, not of the device's
+   * @param asked told each time DPS is asked how far it is
+   */
+  constructor(inner: SdkTransport, clock: Clock, token: () => Promise<string> = async () => '', asked: () => void = () => undefined) {
     this.#inner = inner;
     this.#clock = clock;
+    this.#asked = asked;
     this.#token = token;
   }
 
@@ -57,6 +62,7 @@ export class PollingTransport implements X509ProvisioningTransport, SymmetricKey
   queryOperationStatus(request: RegistrationRequest, operationId: string, callback: Callback): void {
     const left = this.#dueAt - this.#clock.monotonic();
     if (left <= 0) {
+      this.#asked();
       this.#run(callback, (answer) => this.#inner.queryOperationStatus(request, operationId, answer));
       return;
     }

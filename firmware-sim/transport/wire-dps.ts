@@ -95,11 +95,12 @@ async function converse(
   };
 
   let reply = await ask(registerTopic, body);
-  if (reply.outcome === 'poll') progress('assigning');
   while (reply.outcome === 'poll') {
+    progress('assigning');
     const { operationId, afterMs } = reply;
     const failure = await line.life.pause(clock, afterMs, signal);
     if (failure !== undefined) return failure;
+    progress('polling');
     reply = await ask((rid) => statusTopic(rid, operationId), '');
   }
   return reply;

@@ -12,6 +12,7 @@ import type { AddVerb, Job } from '../job.js';
 import { parsePort } from '../options.js';
 import { ownVersion } from '../own-version.js';
 import { readSecret } from '../secret.js';
+import { sayUntold, TRACE_HELP } from '../trace.js';
 
 interface FleetFlags extends EndpointFlags {
   workers?: number;
@@ -21,6 +22,8 @@ interface FleetFlags extends EndpointFlags {
   shards?: number;
   live?: number | 'terminal';
   metrics?: number;
+  trace?: string;
+  traceOneIn: number;
 }
 
 /** `zerotouch fleet SPEC`: powers a fleet on over real sockets. */
@@ -43,6 +46,8 @@ export const addFleet: AddVerb = (program, run) => {
       ),
     )
     .addOption(new Option('--metrics <port>', 'serve metrics for Prometheus at this port (0: a free one)').argParser(parsePort))
+    .addOption(new Option('--trace <file|url>', TRACE_HELP).conflicts('queue'))
+    .option('--trace-one-in <n>', 'with --trace, trace one device in so many', parseOneIn, 1000)
     .option('--report <file>', 'write what happened as one HTML page, and its JSON twin beside it')
     .addOption(
       new Option(
@@ -140,10 +145,21 @@ async function fleet(path: string, flags: FleetFlags, job: Job): Promise<ExitCod
 
 type Watch = Pick<FleetOptions, 'endpoint' | 'backPerSecond' | 'signal' | 'onTally' | 'onControls'>;
 
-async function onThisMachine(spec: FleetSpec, { workers, runtime }: FleetFlags, watch: Watch): Promise<FleetResult> {
+async function onThisMachine(spec: FleetSpec, { workers, runtime, trace, traceOneIn }: FleetFlags, watch: Watch): Promise<FleetResult> {
   const { runFleet } = await import('@zerotouch/fleet-sim/fleet');
   const execPath = runtime === 'bun' ? await bunPath() : undefined;
-  return runFleet(spec, { ...watch, ...(workers === undefined ? {} : { workers }), ...(execPath === undefined ? {} : { execPath }) });
+  const traced = trace === undefined ? {} : { trace: await traceOf(trace, traceOneIn) };
+  return runFleet(spec, {
+    ...watch,
+    ...traced,
+    ...(workers === undefined ? {} : { workers }),
+    ...(execPath === undefined ? {} : { execPath }),
+  });
+}
+
+async function traceOf(where: string, oneIn: number): Promise<NonNullable<FleetOptions['trace']>> {
+  const { tracePlaceOf } = await import('@zerotouch/fleet-sim/trace/trace-place');
+  return { to: tracePlaceOf(where), oneIn, onUntold: sayUntold(where) };
 }
 
 async function overQueue(spec: FleetSpec, queue: string, { shards }: FleetFlags, watch: Watch, job: Job): Promise<FleetResult> {
@@ -169,6 +185,12 @@ function parseRate(text: string): number {
   const rate = Number(text);
   if (!/^\d{1,5}(\.\d+)?$/.test(text) || rate <= 0) throw new InvalidArgumentError('expected devices a second, more than 0.');
   return rate;
+}
+
+function parseOneIn(text: string): number {
+  const oneIn = Number(text);
+  if (!/^\d{1,7}$/.test(text) || oneIn < 1) throw new InvalidArgumentError('expected a number of devices, 1 to 9999999.');
+  return oneIn;
 }
 
 function parseShards(text: string): number {

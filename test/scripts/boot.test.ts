@@ -35,9 +35,10 @@ t.test('booting at the command', async (t) => {
   await firstLine(cloud);
 
   t.test('refused: exit 1, and the result says so', async (t) => {
-    const ended = await boot('s-000011', '--once', '--json');
+    const ended = await boot('s-000011', '--once', '--json', '--trace', 'traces.jsonl');
     t.equal(ended.code, 1);
     t.match(lastLine(ended), { state: 'refused', hub: null, error: { code: 'BOOT_REFUSED', message: /401002/ } });
+    t.match(readFileSync(join(dir, 'traces.jsonl'), 'utf8'), /"refused when registering: 401002/, 'and so does its trace');
   });
 
   t.test('connected until Ctrl-C, with the image kept from a second process', async (t) => {

@@ -17,6 +17,7 @@ t.test('a fleet that cannot be powered on says why in one line, and how it ended
     { args: ['short.yaml'], code: 2, says: /short\.yaml, scenarios\.0: the scenario dns-gone cannot end/ },
     { args: ['fleet.yaml', '--workers', '0'], code: 2, says: /processes/ },
     { args: ['fleet.yaml', '--report', 'nowhere/run.html'], code: 2, says: /nowhere\/run\.html: the page cannot be written \(ENOENT\)/ },
+    { args: ['fleet.yaml', '--trace-one-in', '0'], code: 2, says: /a number of devices/ },
     { args: ['fleet.yaml'], code: 3, says: /no local cloud runs in this folder/ },
     { args: ['fleet.yaml', '--endpoint', 'global.azure-devices-provisioning.net'], code: 2, says: /takes only a fleet with a rate/ },
   ];

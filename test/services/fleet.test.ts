@@ -7,11 +7,13 @@ import { type Behaviour, type Cloud, startCloud } from '@zerotouch/cloud-sim/clo
 import { type FleetControls, parseFleetSpec, runFleet } from '@zerotouch/fleet-sim/fleet';
 import { readReport, writeComparison, writeReport } from '@zerotouch/fleet-sim/report/files';
 import { fleetReport } from '@zerotouch/fleet-sim/report/report';
+import { tracePlaceOf } from '@zerotouch/fleet-sim/trace/trace-place';
 import { systemClock } from '@zerotouch/foundation/clock';
 import { systemEntropy } from '@zerotouch/foundation/entropy';
 import { burnBatch } from '@zerotouch/manufacturing/batch';
 import { parseSpec } from '@zerotouch/manufacturing/spec';
 import t from 'tap';
+import { collectorFor, treesOf } from '../fleet-sim/trace/collector.js';
 
 const folder = t.testdir();
 const batch = join(folder, 'batch');
@@ -66,6 +68,22 @@ t.test('every device of a fleet runs at its hub with its own identity, through a
   t.match(readFileSync(page, 'utf8'), /Devices online/);
   await writeComparison(join(folder, 'both.html'), [report, report]);
   t.match(readFileSync(join(folder, 'both.html'), 'utf8'), /Fleets compared/);
+});
+
+t.test('one device in so many tells its boot as a trace, whichever process it is in', async (t) => {
+  await using cloud = await cloudFor();
+  const collector = await collectorFor(t);
+  const trace = { to: tracePlaceOf(collector.url), oneIn: 3, onUntold: (detail: string) => t.fail(detail) };
+  await runFleet(fleet('images: batch'), { endpoint: endpointOf(cloud), workers: 2, trace });
+  const boots = treesOf(collector.requests);
+  t.equal(boots.length, 6);
+  t.equal(new Set(boots.map(({ attributes }) => attributes['zerotouch.registration_id'])).size, 6);
+  t.match(boots[0], { name: 'boot', error: undefined, attributes: { 'zerotouch.client': 'lean', 'zerotouch.state': 'running' } });
+
+  const said: string[] = [];
+  const untold = { to: { url: 'http://127.0.0.1:1/v1/traces' }, oneIn: 1, onUntold: (detail: string) => said.push(detail) };
+  t.match(await runFleet(fleet('images: batch'), { endpoint: endpointOf(cloud), workers: 2, trace: untold }), { running: 16, failed: 0 });
+  t.match(said, [/ECONNREFUSED/], 'a collector that is not there costs a line');
 });
 
 /** DPS errs at each device's first call, and its hub drops its first connection. */

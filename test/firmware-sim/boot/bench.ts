@@ -1,6 +1,6 @@
 import type { JsonObject } from '@zerotouch/azure-wire/twin';
 import { Driver } from '@zerotouch/firmware-sim/boot/driver';
-import { type DriverPorts, defaultTimeouts } from '@zerotouch/firmware-sim/boot/driver-ports';
+import { type DriverPorts, type DriverWatcher, defaultTimeouts } from '@zerotouch/firmware-sim/boot/driver-ports';
 import { Memory } from '@zerotouch/firmware-sim/boot/memory';
 import type { DpsOutcome, Failure, HubOutcome, HubSession, MethodCall } from '@zerotouch/firmware-sim/boot/ports';
 import { defaultRetryPolicy } from '@zerotouch/firmware-sim/boot/retry';
@@ -119,7 +119,8 @@ export class Bench {
     return tracked;
   }
 
-  driver(overrides: Partial<DriverPorts> = {}): Driver {
+  /** @param overhear hears what the driver tells, before the bench does */
+  driver(overrides: Partial<DriverPorts> = {}, overhear: (watcher: DriverWatcher) => DriverWatcher = (watcher) => watcher): Driver {
     const driver = new Driver(
       {
         mount: () => {
@@ -177,7 +178,7 @@ export class Bench {
         timeouts: defaultTimeouts,
         ...overrides,
       },
-      {
+      overhear({
         stepped: (machine) => {
           this.states.push(deviceState(machine).state);
           this.#arrived();
@@ -188,7 +189,7 @@ export class Bench {
         },
         waiting: (_table, ms) => this.waits.push(ms),
         fault: (during) => this.faults.push(during),
-      },
+      }),
     );
     return driver;
   }
