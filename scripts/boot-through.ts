@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type BootOptions, chooseEndpoint, requireClient, tell } from '@zerotouch/firmware-sim/runtime/boot-image';
 import { Deadline } from '@zerotouch/firmware-sim/runtime/deadline';
 import type { DeviceOptions } from '@zerotouch/firmware-sim/runtime/device';
+import { BootFault } from '@zerotouch/firmware-sim/runtime/faults';
 import { liveThrough } from '@zerotouch/firmware-sim/scenario/live';
 import type { DayResult } from '@zerotouch/firmware-sim/scenario/scenario';
 import { readEfuseBeside } from '@zerotouch/flash-image/efuse';
@@ -24,6 +25,11 @@ export async function bootThrough(
   traced: Pick<DeviceOptions, 'trace'> = {},
 ): Promise<boolean> {
   requireClient(options);
+  if (options.update !== undefined) {
+    throw new BootFault('BAD_OPTION', '--scenario and --update exclude each other', {
+      expected: 'one of them: a bad day is lived through on a copy',
+    });
+  }
   const scenario = readScenario(nameOrFile, { where: '--scenario' });
   const endpoint = chooseEndpoint(options);
   const { image, efuse } = inFileSync(path, () => {

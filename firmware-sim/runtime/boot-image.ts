@@ -7,6 +7,7 @@ import type { Identity } from '../identity/identity.js';
 import { type ClientName, clientNames } from '../transport/client-names.js';
 import { type TransportName, transportNames } from '../transport/transport-names.js';
 import { requireTransport } from '../transport/transport-package.js';
+import { readApplication, requireSlots, updateApplication } from './application-update.js';
 import { CLOUD_FILE, readCloudFile } from './cloud-file.js';
 import { Deadline } from './deadline.js';
 import type { Device, DeviceOptions } from './device.js';
@@ -17,7 +18,7 @@ import { parseProxy } from './proxy.js';
 export interface BootOptions {
   /** End as soon as the device is running. */
   readonly once?: boolean;
-  /** Seconds allowed until the device is running; {@link ONCE_TIMEOUT_S} with `once`, without end otherwise. */
+  /** Seconds allowed until the device is running, and with its update where there is one; a default with `once`, without end otherwise. */
   readonly timeout?: number;
   readonly client: ClientName;
   readonly transport: TransportName;
@@ -29,6 +30,8 @@ export interface BootOptions {
   readonly issueCertificate?: boolean;
   /** An HTTP proxy, or `env:NAME` for one whose URL holds a password. */
   readonly proxy?: string;
+  /** The file of a new application for the slot that does not run. */
+  readonly update?: string;
   /** The file of a local cloud. */
   readonly cloud?: string;
   /** Host of DPS, with a port if it is not the transport's own. */
@@ -37,6 +40,8 @@ export interface BootOptions {
 
 /** How long `--once` waits when `--timeout` is not given, seconds. */
 export const ONCE_TIMEOUT_S = 60;
+/** The same with `--update`, whose application has to run for a minute. */
+const UPDATE_TIMEOUT_S = 180;
 /** The longest `--timeout`, seconds: more than three weeks. */
 const TIMEOUT_MAX_S = 2_000_000;
 
@@ -45,9 +50,10 @@ export function addBootOptions(command: Command, name: string): Command {
   return command
     .option('--once', 'end as soon as the device is running; without it, stay connected until Ctrl-C')
     .addOption(
-      new Option('--timeout <seconds>', `give up after so long (default: ${ONCE_TIMEOUT_S} with --once, never without)`).argParser(
-        parseSeconds,
-      ),
+      new Option(
+        '--timeout <seconds>',
+        `give up after so long (default: ${ONCE_TIMEOUT_S} with --once, ${UPDATE_TIMEOUT_S} with --update too, never without)`,
+      ).argParser(parseSeconds),
     )
     .addOption(
       new Option(
@@ -64,6 +70,10 @@ export function addBootOptions(command: Command, name: string): Command {
     .option('--endpoint <host>', "host of DPS, with :PORT if it is not the transport's own (default: the one that was burnt)")
     .option('--time-server <host...>', 'ask these (SNTP) when the machine was never told the time')
     .option('--issue-certificate', 'have DPS issue a certificate for the hub, and renew it; its enrolment needs a credential policy')
+    .option(
+      '--update <file>',
+      'hand it a new application (as esptool makes it) once it runs: booted on trial from the other slot, kept after a minute',
+    )
     .option('--tpm <name>', "the device's TPM, for an image without a secret: /dev/tpmrm0, or swtpm:host=H,port=P")
     .option('--proxy <url>', 'an HTTP proxy to go through: http://host:port, or env:NAME for one with a password')
     .addHelpText(
@@ -73,8 +83,9 @@ Examples:
   $ ${name} batch/images/thermo-000001.bin --once
   $ ${name} batch/images/thermo-000001.bin --client wire --json
   $ ${name} batch/images/thermo-000001.bin --transport amqp-ws --proxy http://proxy:3128
+  $ ${name} batch/images/thermo-000001.bin --update thermo-2.bin --once
 
-Exits 1 when the device is refused, 2 when the image cannot be used, 3 when no cloud runs here or nobody answers in time.`,
+Exits 1 when the device is refused or the update does not stay, 2 when the image cannot be used, 3 when no cloud runs here or nobody answers in time.`,
     );
 }
 
@@ -90,7 +101,10 @@ export async function bootImage(
   more: Pick<DeviceOptions, 'trace'> = {},
 ): Promise<void> {
   const device = { ...deviceOptions(path, options), ...more };
-  const timeout = options.timeout ?? (options.once === true ? ONCE_TIMEOUT_S : undefined);
+  const application = options.update === undefined ? undefined : readApplication(options.update);
+  if (application !== undefined) requireSlots(path);
+  const patience = application === undefined ? ONCE_TIMEOUT_S : UPDATE_TIMEOUT_S;
+  const timeout = options.timeout ?? (options.once === true ? patience : undefined);
   using limit = new Deadline(signal, timeout === undefined ? undefined : timeout * 1000);
   // Only now: Microsoft's clients take a while to load, and `--help` does not need them.
   const { powerOn } = await import('./power-on.js');
@@ -110,6 +124,10 @@ export async function bootImage(
         tell(watched, output);
       },
     });
+    if (application !== undefined) {
+      const { name } = await updateApplication(running, application, limit.signal);
+      output.event({ updated: name }, `            the new application has proved itself, and stays in ${name}`);
+    }
     const reached = result(running);
     if (options.once !== true && !signal.aborted) await stayUp(running, output, signal);
     const final = options.once === true ? reached : result(running);
@@ -193,6 +211,14 @@ export function tell(device: Device, output: Output): void {
   const pad = (ms: number) => `${String(ms).padStart(7)} ms`;
   device.on('state', ({ table, state, ms }) => {
     if (state !== 'off') output.event({ state, table, ms }, `${pad(ms)}  ${state}`);
+  });
+  device.on('slots', ({ state, running, ms }) => {
+    if (state === 'idle') return;
+    const { name, onTrial } = running ?? { name: null, onTrial: false };
+    output.event(
+      { slots: state, application: name, onTrial, ms },
+      `${pad(ms)}  application ${name ?? 'none'}${onTrial ? ', on trial' : ''}: ${state}`,
+    );
   });
   device.on('failure', ({ during, failure }) => {
     const { outcome, detail, code, retryAfterMs } = failure;

@@ -14,6 +14,10 @@ export type BootFaultCode =
   /** The image is for the local cloud, and none runs here. */
   | 'NO_LOCAL_CLOUD'
   | 'BAD_OPTION'
+  /** A new application was handed to a device that has no slot for it now. */
+  | 'NO_SLOTS'
+  /** A new application was not written, or did not prove itself. */
+  | 'UPDATE_FAILED'
   | 'NOT_CONNECTED';
 
 /** A boot that did not end in `running`, or a device used when it is not connected. */

@@ -16,7 +16,16 @@ export const EXIT = {
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** Codes of faults, of whatever room, that no better input would have prevented: the work itself went wrong. Every other fault is bad input. */
-const WORK_FAILED = new Set<string>(['READ_BACK', 'CLAIM_LOST', 'BOOT_REFUSED', 'BOOT_SAFE_MODE', 'NO_AGENT', 'SHARD_LOST', 'CALL_FAILED']);
+const WORK_FAILED = new Set<string>([
+  'READ_BACK',
+  'CLAIM_LOST',
+  'BOOT_REFUSED',
+  'BOOT_SAFE_MODE',
+  'UPDATE_FAILED',
+  'NO_AGENT',
+  'SHARD_LOST',
+  'CALL_FAILED',
+]);
 
 /** Faults and system errors that say "nobody answered". */
 const NO_ANSWER = new Set<string>([

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
-import { readFileSync, rmSync, truncateSync } from 'node:fs';
+import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { encodeApp } from '@zerotouch/flash-image/app-image';
 import t from 'tap';
 import { Lines } from '../support/lines.js';
 import { ending, firstLine, lastLine, run, runHere, start } from './support/command.js';
@@ -59,6 +60,17 @@ t.test('booting at the command', async (t) => {
     const ended = await whole;
     t.equal(ended.code, 130);
     t.match(lastLine(ended), { state: String, boots: Number, registrations: 0 });
+  });
+
+  t.test('an update that cannot be one is refused before the device is booted', async (t) => {
+    writeFileSync(join(dir, 'app.bin'), encodeApp([{ address: 0x3c000000, bytes: Buffer.alloc(32) }]));
+    writeFileSync(join(dir, 'notes.txt'), 'no application');
+    const before = readFileSync(join(dir, image('k-000002')));
+    t.match(await boot('k-000002', '--update', 'notes.txt'), { code: 2, stderr: /^zerotouch: notes\.txt: [^\n]*no application[^\n]*\n$/ });
+    t.match(await boot('k-000002', '--update', 'app.bin'), { code: 2, stderr: /^zerotouch: [^\n]*k-000002\.bin: [^\n]*no slot[^\n]*\n$/ });
+    const both = await boot('k-000002', '--update', 'app.bin', '--scenario', 'dns-gone');
+    t.match(both, { code: 2, stderr: /^zerotouch: --scenario and --update exclude each other[^\n]*\n$/ });
+    t.ok(readFileSync(join(dir, image('k-000002'))).equals(before));
   });
 
   t.test('times that are none', async (t) => {
