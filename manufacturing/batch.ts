@@ -107,7 +107,7 @@ export async function burnBatch(spec: BatchSpec, options: BurnOptions): Promise<
   const ledger = options.ledger ?? (await usable(out, () => openLedger(`sqlite:${join(out, LEDGER_FILE)}`, { clock, files })));
   try {
     const session = entropy.bytes(SESSION_BYTES).toString('hex');
-    await recordPlan(ledger, plan, session, request, resume, macs);
+    await recordPlan(ledger, plan, session, request, resume, { macs, flash });
     onProgress({ kind: 'planned', devices: plan.total });
     for (const warning of [...plan.warnings, ...rootWarnings]) onProgress({ kind: 'warning', warning });
     const { author = { station: hostname() }, processes = systemProcesses } = options;

@@ -100,9 +100,9 @@ export interface BatchRecord {
   batch: string;
   state: BatchState;
   devices: number;
-  /** SHA-256 of the spec, without the folder of its authority. */
+  /** SHA-256 of `spec`. */
   specDigest: string;
-  /** The spec as JSON, without the folder of its authority; it holds no secret. */
+  /** The spec as JSON, with the contents of its files (SHA-256) instead of their places; it holds no secret. */
   spec: string;
   /** Fingerprints of what signs or derives, by enrolment group; set once the batch is ready. */
   sources?: Record<string, string>;

@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { composeImage, openImage } from '@zerotouch/flash-image/image';
 import { inspectImage } from '@zerotouch/flash-image/inspect';
@@ -63,6 +63,17 @@ t.test('one root alone is warned about; roots that cannot be trusted burn nothin
   await t.rejects(attempt(gone), { code: 'SERVER_ROOTS', message: /none of the server roots is valid/ });
   t.notOk(existsSync(join(dir, 'batch')), 'nothing was made');
   t.strictSame(await attempt(old), ['SERVER_ROOTS_RETIRE', 'SERVER_ROOT_ALONE']);
+});
+
+t.test('a batch goes on with the roots it was begun with, wherever their file is', async (t) => {
+  const dir = t.testdir({ 'one.pem': next, 'two.pem': next, 'other.pem': old + next });
+  const out = join(dir, 'batch');
+  const burnWith = (file: string, resume: boolean) => burn(certified(`serverRoots: [${join(dir, file)}]\n`, 1), out, { clock, resume });
+  await burnWith('one.pem', false);
+  t.match(await burnWith('two.pem', true), { burnt: 0, skipped: 1 });
+  const before = readdirSync(out, { recursive: true });
+  await t.rejects(burnWith('other.pem', true), { code: 'BATCH_DIFFERS', seen: /: serverRoots changed/ });
+  t.strictSame(readdirSync(out, { recursive: true }), before, 'and nothing is written');
 });
 
 t.test('in flash they are one blob, ended by NUL; an image without them is as it was', (t) => {
