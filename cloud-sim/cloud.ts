@@ -29,19 +29,7 @@ import type { Store } from './store/store.js';
 export type { CertificateUpload, EnrolmentService } from './api/dps-service.js';
 export type { HubDevice, HubService, HubTwin } from './api/hub-service.js';
 export type { Behaviour, DpsCall, HubCall, Means } from './behaviours/behaviour.js';
-export {
-  type DpsErrorName,
-  droppedAfterRegister,
-  dropping,
-  flaky,
-  only,
-  refuse,
-  refuseAtHub,
-  slow,
-  throttled,
-  times,
-  wrongClock,
-} from './behaviours/library.js';
+export * from './behaviours/library.js';
 export type { FrontView } from './doors/fronts/fronts.js';
 export type { CertificateService, CertificateView } from './dps/authorities.js';
 export type { Edge } from './dps/edges.js';

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { methodResponseTopic, twinResponseTopic } from '@zerotouch/azure-wire/hub-mqtt';
 import { createWireHub } from '@zerotouch/firmware-sim/transport/wire-hub';
@@ -14,6 +13,7 @@ import { connectAsync } from 'mqtt';
 import t, { type Test } from 'tap';
 import { makeAuthority } from '../firmware-sim/transport/certificates.js';
 import { assignment, keyIdentity, patient } from '../firmware-sim/transport/kit.js';
+import { freePort } from '../support/free-port.js';
 import { Lines } from '../support/lines.js';
 
 /** The broker of Debian; scripts/services.sh has installed it. */
@@ -59,15 +59,6 @@ function settings(folder: string, tls: number, plain: number): string {
     `keyfile ${join(folder, 'server.key')}`,
   ];
   return `${lines.join('\n')}\n`;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** Our clients, each over its own line: the `mqtt` package of a single device, the lean codec of a fleet. */

@@ -1,16 +1,13 @@
 import { once } from 'node:events';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
-import { buildSas, dpsResource } from '@zerotouch/azure-wire/sas';
 import type { Cloud } from '@zerotouch/cloud-sim/cloud';
 import rhea, { type EventContext, type Receiver } from 'rhea';
 import t from 'tap';
-import { issue, type Leaf, makeAuthority, prove } from '../certificates.js';
-import { cloudFor, derived, key, keyGroup, lastAttempt } from '../clouds.js';
+import { issue, type Leaf, makeAuthority } from '../certificates.js';
+import { cloudFor, derived, key, lastAttempt } from '../clouds.js';
 import { ManualClock } from '../manual-clock.js';
 import { registerOver } from './clients.js';
-
-const line = await makeAuthority('Line 7');
-const groupKey = key('group');
+import { enrolled, groupKey, line, token } from './enrolled.js';
 
 for (const transport of ['amqp', 'amqp-ws'] as const) {
   t.test(`the official client registers over ${transport}`, async (t) => {
@@ -224,21 +221,6 @@ function codeIn(description: string | undefined): number | undefined {
 
 function jsonOf({ body }: rhea.Message): Record<string, unknown> {
   return JSON.parse((body as { content: Buffer }).content.toString('utf8')) as Record<string, unknown>;
-}
-
-async function enrolled(cloud: Cloud): Promise<Cloud> {
-  await keyGroup(cloud, 'keys', groupKey);
-  await cloud.enrolments.putCertificate(await prove('line-7', line));
-  await cloud.enrolments.putGroup({
-    enrollmentGroupId: 'line-7',
-    attestation: { type: 'x509', x509: { caReferences: { primary: 'line-7' } } },
-  });
-  return cloud;
-}
-
-function token(cloud: Cloud, id: string): string {
-  const resource = dpsResource(cloud.dps.idScope, id);
-  return buildSas({ resource, key: Buffer.from(derived(groupKey, id), 'base64'), expiry: 4_000_000_000, keyName: 'registration' });
 }
 
 async function dial(cloud: Cloud, options: ConnectionOptions = {}): Promise<TLSSocket> {

@@ -1,15 +1,12 @@
 import { once } from 'node:events';
 import { request } from 'node:https';
 import { connect } from 'node:tls';
-import { buildSas, dpsResource } from '@zerotouch/azure-wire/sas';
 import type { Cloud } from '@zerotouch/cloud-sim/cloud';
 import t from 'tap';
-import { issue, type Leaf, makeAuthority, prove } from '../certificates.js';
-import { cloudFor, derived, key, keyGroup, lastAttempt } from '../clouds.js';
+import { issue, type Leaf, makeAuthority } from '../certificates.js';
+import { cloudFor, derived, key, lastAttempt } from '../clouds.js';
 import { registerOver } from './clients.js';
-
-const line = await makeAuthority('Line 7');
-const groupKey = key('group');
+import { enrolled, groupKey, line, token } from './enrolled.js';
 
 t.test('the official client registers over HTTPS', async (t) => {
   const cloud = await enrolled(await cloudFor(t));
@@ -150,21 +147,6 @@ interface Call {
   scope?: string;
   version?: string;
   leaf?: Leaf;
-}
-
-async function enrolled(cloud: Cloud): Promise<Cloud> {
-  await keyGroup(cloud, 'keys', groupKey);
-  await cloud.enrolments.putCertificate(await prove('line-7', line));
-  await cloud.enrolments.putGroup({
-    enrollmentGroupId: 'line-7',
-    attestation: { type: 'x509', x509: { caReferences: { primary: 'line-7' } } },
-  });
-  return cloud;
-}
-
-function token(cloud: Cloud, id: string): string {
-  const resource = dpsResource(cloud.dps.idScope, id);
-  return buildSas({ resource, key: Buffer.from(derived(groupKey, id), 'base64'), expiry: 4_000_000_000, keyName: 'registration' });
 }
 
 async function stranger(): Promise<Leaf> {

@@ -2,28 +2,17 @@ import type { EnrolledCertificate } from '@zerotouch/azure-wire/enrolment';
 import { type Cloud, startCloud } from '@zerotouch/cloud-sim/cloud';
 import type { Endpoint } from '@zerotouch/firmware-sim/boot/ports';
 import type { Attestation, Identity } from '@zerotouch/firmware-sim/identity/identity';
-import { type ClientName, clientNames } from '@zerotouch/firmware-sim/transport/client-names';
+import { clientNames } from '@zerotouch/firmware-sim/transport/client-names';
 import { clientPorts } from '@zerotouch/firmware-sim/transport/clients';
 import { evidenceMatrix } from '@zerotouch/firmware-sim/transport/evidence-matrix';
-import type { TransportName } from '@zerotouch/firmware-sim/transport/transport-names';
 import { systemClock } from '@zerotouch/foundation/clock';
 import t from 'tap';
 import { makeAuthority } from './certificates.js';
 import { patient, ports } from './kit.js';
+import { everyWay } from './relayed-cloud.js';
 
 const initialTwin = { properties: { desired: { interval: 5 } } };
 const key = Buffer.alloc(32, 9);
-
-/** Every client over everything it speaks. */
-const ways: readonly [ClientName, TransportName][] = [
-  ['sdk', 'mqtt'],
-  ['sdk', 'mqtt-ws'],
-  ['sdk', 'amqp'],
-  ['sdk', 'amqp-ws'],
-  ['sdk', 'http'],
-  ['wire', 'mqtt'],
-  ['wire', 'mqtt-ws'],
-];
 
 function identityOf(registrationId: string, attestation: Attestation, cloud: Cloud): Identity {
   return { idScope: cloud.dps.idScope, endpoint: cloud.dps.host, registrationId, serial: registrationId, attestation };
@@ -52,7 +41,7 @@ async function enrolled(cloud: Cloud, kind: 'x509' | 'symmetric-key', registrati
   return identityOf(registrationId, { kind, certificate, privateKey }, cloud);
 }
 
-for (const [client, transport] of ways) {
+for (const [client, transport] of everyWay) {
   for (const kind of ['x509', 'symmetric-key'] as const) {
     t.test(`${client} over ${transport}, ${kind}: from registration to telemetry`, async (t) => {
       const cloud = await startCloud({ retryAfterSeconds: 0 });
@@ -98,7 +87,7 @@ for (const client of clientNames) {
     const forger = identityOf('dev-1', { kind: 'symmetric-key', key: Buffer.alloc(32, 1) }, cloud);
     const stranger = identityOf('dev-2', { kind: 'symmetric-key', key }, cloud);
 
-    for (const [, transport] of ways.filter(([by]) => by === client)) {
+    for (const [, transport] of everyWay.filter(([by]) => by === client)) {
       const { dps } = clientPorts(client, systemClock, transport);
       const register = (identity: Identity) => dps.register({ identity, endpoint }, () => undefined, patient());
       t.match(await register(forger), { outcome: 'refused', code: 401000 }, `a wrong key, ${transport}`);

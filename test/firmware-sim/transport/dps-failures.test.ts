@@ -4,6 +4,7 @@ import { dpsResponseTopic } from '@zerotouch/azure-wire/dps-mqtt';
 import type { DpsOutcome, DpsProgress, Endpoint, Failure } from '@zerotouch/firmware-sim/boot/ports';
 import { clientNames } from '@zerotouch/firmware-sim/transport/client-names';
 import t from 'tap';
+import { freePort } from '../../support/free-port.js';
 import { makeAuthority } from './certificates.js';
 import { CrookedServer, type Manners, quiet } from './crooked-server.js';
 import { assignment, dpsManners, endpointOf, keyIdentity, patient, ports } from './kit.js';
@@ -154,7 +155,7 @@ for (const client of clientNames) {
       'a name that does not exist',
     );
     t.match(
-      await register(endpointOf(server, { dpsPort: await closedPort() })),
+      await register(endpointOf(server, { dpsPort: await freePort() })),
       { outcome: 'unreachable', detail: /ECONNREFUSED/ },
       'a closed port',
     );
@@ -227,14 +228,4 @@ for (const client of clientNames) {
   });
 
   t.test(`${client}: no word of the matrix is a guess`, async (t) => observed.whole(t, 'register'));
-}
-
-/** A port on which nobody listens. */
-async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

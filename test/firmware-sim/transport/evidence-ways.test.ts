@@ -1,58 +1,25 @@
-import { type Cloud, flaky, refuse, refuseAtHub, startCloud, throttled } from '@zerotouch/cloud-sim/cloud';
-import type { Endpoint } from '@zerotouch/firmware-sim/boot/ports';
-import type { Identity } from '@zerotouch/firmware-sim/identity/identity';
-import type { ClientName } from '@zerotouch/firmware-sim/transport/client-names';
+import { flaky, refuse, refuseAtHub, throttled } from '@zerotouch/cloud-sim/cloud';
 import { clientPorts } from '@zerotouch/firmware-sim/transport/clients';
 import { evidenceOf } from '@zerotouch/firmware-sim/transport/evidence-matrix';
-import type { TransportName } from '@zerotouch/firmware-sim/transport/transport-names';
 import { systemClock } from '@zerotouch/foundation/clock';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { patient } from './kit.js';
-import { Relay } from './relay.js';
+import { everyWay, identityAt, relayedCloud } from './relayed-cloud.js';
 
-const key = Buffer.alloc(32, 9);
-const ways: readonly (readonly [ClientName, TransportName])[] = [
-  ['sdk', 'mqtt'],
-  ['sdk', 'mqtt-ws'],
-  ['sdk', 'amqp'],
-  ['sdk', 'amqp-ws'],
-  ['sdk', 'http'],
-  ['wire', 'mqtt'],
-  ['wire', 'mqtt-ws'],
-];
-
-async function bench(t: Test, transport: TransportName) {
-  const cloud = await startCloud({ retryAfterSeconds: 0 });
-  t.teardown(() => cloud.close());
-  const symmetricKey = { primaryKey: key.toString('base64'), secondaryKey: key.toString('base64') };
-  await cloud.enrolments.putIndividual({ registrationId: 'dev-1', attestation: { type: 'symmetricKey', symmetricKey } });
-  const { mqttPort, amqpPort, httpsPort } = cloud.dps;
-  const way = await Relay.open({ mqtt: mqttPort, amqp: amqpPort }[transport as string] ?? httpsPort);
-  t.teardown(() => way[Symbol.asyncDispose]());
-  const at = { host: 'localhost', port: way.port };
-  const endpoint: Endpoint = { dpsHost: at.host, dpsPort: at.port, gateway: at, ports: { amqp: at.port, https: at.port }, ca: cloud.ca };
-  return { cloud, way, endpoint };
-}
-
-function identityOf(cloud: Cloud, registrationId = 'dev-1'): Identity {
-  const attestation = { kind: 'symmetric-key', key } as const;
-  return { idScope: cloud.dps.idScope, endpoint: cloud.dps.host, registrationId, serial: '1', attestation };
-}
-
-for (const [client, transport] of ways) {
+for (const [client, transport] of everyWay) {
   const evidence = evidenceOf(client, transport);
 
   t.test(`${client} over ${transport}: what a registration that fails is called`, async (t) => {
-    const { cloud, way, endpoint } = await bench(t, transport);
+    const { cloud, way, endpoint } = await relayedCloud(t, transport);
     const { dps } = clientPorts(client, systemClock, transport);
     const seen = new Map<string, string>();
-    const register = async (what: string, identity = identityOf(cloud), signal = patient()): Promise<void> => {
+    const register = async (what: string, identity = identityAt(cloud), signal = patient()): Promise<void> => {
       const { outcome } = await dps.register({ identity, endpoint }, () => undefined, signal);
       t.ok((evidence.register as readonly string[]).includes(outcome), `${what}: ${outcome} is in the matrix`);
       seen.set(what, outcome);
     };
     await register('a good day');
-    await register('nobody enrolled it', identityOf(cloud, 'dev-2'));
+    await register('nobody enrolled it', identityAt(cloud, 'dev-2'));
     for (const [what, behaviour] of Object.entries({ '429': throttled(), '500': flaky({ share: 1 }), '401': refuse() })) {
       using _ = cloud.use(behaviour);
       await register(what);
@@ -66,7 +33,7 @@ for (const [client, transport] of ways) {
     way.weather = 'silent';
     const ended = new AbortController();
     void way.stuck().then(() => ended.abort());
-    await register('silence', identityOf(cloud), ended.signal);
+    await register('silence', identityAt(cloud), ended.signal);
     t.strictSame(Object.fromEntries(seen), {
       'a good day': 'assigned',
       'nobody enrolled it': 'refused',
@@ -82,9 +49,9 @@ for (const [client, transport] of ways) {
   const { connect } = evidence;
   if (connect === undefined) continue;
   t.test(`${client} over ${transport}: what a hub that does not let a device in is called`, async (t) => {
-    const { cloud, way, endpoint } = await bench(t, transport);
+    const { cloud, way, endpoint } = await relayedCloud(t, transport);
     const { dps, hub } = clientPorts(client, systemClock, transport);
-    const identity = identityOf(cloud);
+    const identity = identityAt(cloud);
     const assigned = await dps.register({ identity, endpoint }, () => undefined, patient());
     if (assigned.outcome !== 'assigned') throw new Error(assigned.detail);
     const seen = new Map<string, string>();
@@ -115,12 +82,12 @@ for (const [client, transport] of ways) {
   });
 }
 
-for (const [client, transport] of ways.filter(([, transport]) => transport !== 'http')) {
+for (const [client, transport] of everyWay.filter(([, transport]) => transport !== 'http')) {
   t.test(`${client} over ${transport}: what goes wrong in a session, and how it ends`, async (t) => {
     const evidence = evidenceOf(client, transport);
-    const { cloud, endpoint } = await bench(t, transport);
+    const { cloud, endpoint } = await relayedCloud(t, transport);
     const { dps, hub } = clientPorts(client, systemClock, transport);
-    const identity = identityOf(cloud);
+    const identity = identityAt(cloud);
     const assigned = await dps.register({ identity, endpoint }, () => undefined, patient());
     if (assigned.outcome !== 'assigned') throw new Error(assigned.detail);
     const connected = await hub.connect({ identity, endpoint, assignment: assigned }, patient());

@@ -2,26 +2,13 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { startCloud } from '@zerotouch/cloud-sim/cloud';
 import { powerOn } from '@zerotouch/firmware-sim/runtime/power-on';
-import type { ClientName } from '@zerotouch/firmware-sim/transport/client-names';
-import type { TransportName } from '@zerotouch/firmware-sim/transport/transport-names';
 import { composeImage } from '@zerotouch/flash-image/image';
 import { memoryStorage } from '@zerotouch/flash-image/storage';
 import t, { type Test } from 'tap';
+import { cloudWithDevice, deviceKey, everyWay } from './relayed-cloud.js';
 
-const key = Buffer.alloc(32, 7);
 const PASSWORD = 'se cret/1';
-const ways: readonly (readonly [ClientName, TransportName])[] = [
-  ['sdk', 'mqtt'],
-  ['sdk', 'mqtt-ws'],
-  ['sdk', 'amqp'],
-  ['sdk', 'amqp-ws'],
-  ['sdk', 'http'],
-  ['wire', 'mqtt'],
-  ['wire', 'mqtt-ws'],
-];
-
 /** An HTTP proxy that lets nobody through without a password, and keeps where it led. */
 async function proxy(t: Test): Promise<{ port: number; led: string[] }> {
   const led: string[] = [];
@@ -49,18 +36,21 @@ async function proxy(t: Test): Promise<{ port: number; led: string[] }> {
   return { port: (server.address() as AddressInfo).port, led };
 }
 
-for (const [client, transport] of ways) {
+for (const [client, transport] of everyWay) {
   t.test(`${client} over ${transport}: every connection goes through the proxy, and its password nowhere else`, async (t) => {
-    const cloud = await startCloud({ retryAfterSeconds: 0 });
-    t.teardown(() => cloud.close());
-    const symmetricKey = { primaryKey: key.toString('base64'), secondaryKey: key.toString('base64') };
-    await cloud.enrolments.putIndividual({ registrationId: 'pump-1', attestation: { type: 'symmetricKey', symmetricKey } });
+    const cloud = await cloudWithDevice(t, 'pump-1');
     const { port, led } = await proxy(t);
     const { mqttPort, amqpPort, httpsPort } = cloud.dps;
     const at = { host: 'localhost', port: mqttPort };
     const direct = { dpsHost: at.host, dpsPort: at.port, gateway: at, ports: { amqp: amqpPort, https: httpsPort }, ca: cloud.ca };
     const through = (password: string) => ({ ...direct, proxy: `http://pump:${encodeURIComponent(password)}@127.0.0.1:${port}` });
-    const factory = { idScope: cloud.dps.idScope, endpoint: cloud.dps.host, registrationId: 'pump-1', serial: '1', symmetricKey: key };
+    const factory = {
+      idScope: cloud.dps.idScope,
+      endpoint: cloud.dps.host,
+      registrationId: 'pump-1',
+      serial: '1',
+      symmetricKey: deviceKey,
+    };
     const flash = memoryStorage(composeImage({ factory }));
     const failures: string[] = [];
     let asked = 0;

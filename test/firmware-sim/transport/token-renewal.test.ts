@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type Cloud, startCloud } from '@zerotouch/cloud-sim/cloud';
+import type { Cloud } from '@zerotouch/cloud-sim/cloud';
 import type { HubSession } from '@zerotouch/firmware-sim/boot/ports';
 import type { ClientName } from '@zerotouch/firmware-sim/transport/client-names';
 import { clientPorts } from '@zerotouch/firmware-sim/transport/clients';
@@ -9,32 +9,16 @@ import { systemClock } from '@zerotouch/foundation/clock';
 import { VirtualClock } from '@zerotouch/foundation/virtual-clock';
 import t, { type Test } from 'tap';
 import { patient } from './kit.js';
-import { Relay } from './relay.js';
+import { everyWay, identityAt, relayedCloud } from './relayed-cloud.js';
 
-const key = Buffer.alloc(32, 9);
-const ways: readonly (readonly [ClientName, TransportName])[] = [
-  ['sdk', 'mqtt'],
-  ['sdk', 'mqtt-ws'],
-  ['sdk', 'amqp'],
-  ['sdk', 'amqp-ws'],
-  ['wire', 'mqtt'],
-  ['wire', 'mqtt-ws'],
-];
+const ways = everyWay.filter(([, transport]) => transport !== 'http');
 
 /** A connected device and its cloud, whose wall clocks are moved by the test. */
 async function connected(t: Test, client: ClientName, transport: TransportName) {
   const clock = new VirtualClock(Date.now());
-  const cloud = await startCloud({ retryAfterSeconds: 0, clock: { ...systemClock, now: () => clock.now() } });
-  t.teardown(() => cloud.close());
-  const symmetricKey = { primaryKey: key.toString('base64'), secondaryKey: key.toString('base64') };
-  await cloud.enrolments.putIndividual({ registrationId: 'dev-1', attestation: { type: 'symmetricKey', symmetricKey } });
-  const { mqttPort, amqpPort, httpsPort } = cloud.dps;
-  const way = await Relay.open({ mqtt: mqttPort, amqp: amqpPort }[transport as string] ?? httpsPort);
-  t.teardown(() => way[Symbol.asyncDispose]());
-  const at = { host: 'localhost', port: way.port };
-  const endpoint = { dpsHost: at.host, dpsPort: at.port, gateway: at, ports: { amqp: at.port, https: at.port }, ca: cloud.ca };
-  const attestation = { kind: 'symmetric-key', key } as const;
-  const identity = { idScope: cloud.dps.idScope, endpoint: cloud.dps.host, registrationId: 'dev-1', serial: '1', attestation };
+  const options = { clock: { ...systemClock, now: () => clock.now() } };
+  const { cloud, way, endpoint } = await relayedCloud(t, transport, options);
+  const identity = identityAt(cloud);
   const { dps } = clientPorts(client, systemClock, transport);
   const { hub } = clientPorts(client, clock, transport);
   const assignment = await dps.register({ identity, endpoint }, () => undefined, patient());
