@@ -185,10 +185,13 @@ export class Shard {
   #goesOn(): void {
     this.#booting -= 1;
     // Not inside the step that told it: the machine is at work.
-    setImmediate(() => {
-      const next = this.#stop.signal.aborted ? undefined : this.#waiting.shift();
-      if (next !== undefined) this.#start(next);
-    });
+    setImmediate(() => void this.#startNext());
+  }
+
+  async #startNext(): Promise<void> {
+    await this.#paused;
+    const next = this.#stop.signal.aborted ? undefined : this.#waiting.shift();
+    if (next !== undefined) this.#start(next);
   }
 
   #hasSettled(device: FleetDevice): void {

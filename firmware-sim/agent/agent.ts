@@ -2,10 +2,12 @@ import { type Clock, systemClock } from '@zerotouch/foundation/clock';
 import { isFault } from '@zerotouch/foundation/fault';
 import { deviceOptions } from '../runtime/boot-image.js';
 import { Device } from '../runtime/device.js';
+import { EXPOSITION_TYPE, exposition } from './exposition.js';
 import { HealthFault, SettingsFault } from './faults.js';
-import { jsonAnswer, openHealthSocket } from './health-socket.js';
+import { jsonAnswer, openHealthSocket, openPort, type SocketAnswer } from './health-socket.js';
 import type { Journal } from './journal.js';
 import type { LastGood } from './last-good.js';
+import { agentMetrics } from './metrics.js';
 import { Pulse } from './pulse.js';
 import type { ServiceManager } from './service-manager.js';
 import { type Settings, sameSettings } from './settings.js';
@@ -48,6 +50,7 @@ export class Agent {
   #refused: string | undefined;
   #device: Device | undefined;
   #socket: { readonly path: string; readonly door: AsyncDisposable } | undefined;
+  #port: { readonly number: number; readonly door: AsyncDisposable } | undefined;
   /** Ends with the device that it waits for. */
   #retry = new AbortController();
   /** Ends when settings are proven, or others take their place. */
@@ -108,6 +111,14 @@ export class Agent {
     return this.#standing.health({ file: settingsFile, from: this.#from, refused: this.#refused ?? null }, version);
   }
 
+  /** The same and more in numbers, for Prometheus. */
+  metrics(): SocketAnswer {
+    const { certificates = [], wear: flash } = this.#device ?? {};
+    const { watchdogMs } = this.#parts;
+    const measures = { runningMs: this.#standing.runningMs, certificates, flash, overdueMs: this.#pulse.overdueMs, watchdogMs };
+    return { status: 200, type: EXPOSITION_TYPE, body: exposition(agentMetrics(this.health(), measures)) };
+  }
+
   /** Ends everything in good order: the hub is told goodbye, the flash closed, the socket removed. Never rejects. */
   async stop(): Promise<void> {
     const { journal, manager } = this.#parts;
@@ -118,6 +129,7 @@ export class Agent {
     await this.#turn;
     await this.#device?.stop();
     await this.#socket?.door[Symbol.asyncDispose]();
+    await this.#port?.door[Symbol.asyncDispose]();
     journal('notice', 'stopped');
     await told;
   }
@@ -159,6 +171,7 @@ export class Agent {
 
   async #powerOn(settings: Settings): Promise<void> {
     const options = deviceOptions(settings.image, settings);
+    await this.#servePort(settings.metricsPort);
     this.#retry.abort();
     this.#retry = new AbortController();
     await this.#device?.stop();
@@ -200,11 +213,28 @@ export class Agent {
         const health = this.health();
         return jsonAnswer(health, health.healthy ? 200 : 503);
       },
+      '/metrics': () => this.metrics(),
     }).catch((error: unknown) => {
       throw isFault(error) ? error : new HealthFault('SOCKET_TAKEN', 'the socket cannot be made', { where: path, cause: error });
     });
     await this.#socket?.door[Symbol.asyncDispose]();
     this.#socket = { path, door };
+  }
+
+  /** A device comes before its metrics: a port that cannot be had is told, and nothing else. */
+  async #servePort(port: number | undefined): Promise<void> {
+    if (port === this.#port?.number) return;
+    await this.#port?.door[Symbol.asyncDispose]();
+    this.#port = undefined;
+    if (port === undefined) return;
+    try {
+      const door = await openPort(port, { '/metrics': () => this.metrics() });
+      this.#port = { number: port, door };
+      this.#parts.journal('notice', 'metrics-served', { url: `http://127.0.0.1:${door.port}/metrics` });
+    } catch (error) {
+      const { code = String(error) } = error as NodeJS.ErrnoException;
+      this.#parts.journal('warning', 'metrics-not-served', { port, detail: code, remedy: 'choose another metricsPort in the settings' });
+    }
   }
 
   // A silent device gets no sign of life: systemd then kills the agent, and starts it anew.

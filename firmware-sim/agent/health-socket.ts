@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { chmodSync, lstatSync, rmSync } from 'node:fs';
 import { createServer, request, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { HealthFault } from './faults.js';
 import type { Health } from './standing.js';
 
@@ -24,11 +25,7 @@ const ANSWER_MS = 10_000;
  */
 export async function openHealthSocket(path: string, answers: SocketAnswers): Promise<AsyncDisposable> {
   await clear(path);
-  const server = createServer((asked, answer) => {
-    const known = asked.method === 'GET' && Object.hasOwn(answers, asked.url ?? '') ? answers[asked.url ?? ''] : undefined;
-    const { status, type, body } = known?.() ?? { status: 404, type: 'text/plain', body: `there are ${Object.keys(answers).join(', ')}\n` };
-    answer.writeHead(status, { 'content-type': type, connection: 'close' }).end(body);
-  });
+  const server = serverOf(answers);
   const umask = process.umask(0o117);
   try {
     // Bound before `listen` returns: nobody finds the socket with another mode.
@@ -39,6 +36,24 @@ export async function openHealthSocket(path: string, answers: SocketAnswers): Pr
   await once(server, 'listening');
   chmodSync(path, 0o660);
   return { [Symbol.asyncDispose]: () => closed(server) };
+}
+
+/**
+ * Tells the same on a port of the loopback address, to whoever is on this machine.
+ * @throws the system's error when the port cannot be had
+ */
+export async function openPort(port: number, answers: SocketAnswers): Promise<AsyncDisposable & { readonly port: number }> {
+  const server = serverOf(answers);
+  await once(server.listen(port, '127.0.0.1'), 'listening');
+  return { port: (server.address() as AddressInfo).port, [Symbol.asyncDispose]: () => closed(server) };
+}
+
+function serverOf(answers: SocketAnswers): Server {
+  return createServer((asked, answer) => {
+    const known = asked.method === 'GET' && Object.hasOwn(answers, asked.url ?? '') ? answers[asked.url ?? ''] : undefined;
+    const { status, type, body } = known?.() ?? { status: 404, type: 'text/plain', body: `there are ${Object.keys(answers).join(', ')}\n` };
+    answer.writeHead(status, { 'content-type': type, connection: 'close' }).end(body);
+  });
 }
 
 /** A JSON answer for {@link SocketAnswers}. */

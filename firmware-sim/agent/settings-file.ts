@@ -23,7 +23,8 @@ export const settingsSchema = z.strictObject({
   timeServers: z.array(z.string().min(1)).max(8).optional().describe('Asked (SNTP) when the machine was never told the time.'),
   tpm: z.string().min(1).optional().describe('/dev/tpmrm0, for an image without a secret.'),
   proxy: z.string().min(1).optional().describe('http://host:port, or env:NAME for one with a password.'),
-  healthSocket: path.default(HEALTH_SOCKET).describe('The Unix socket that tells the health.'),
+  healthSocket: path.default(HEALTH_SOCKET).describe('The Unix socket that tells the health and the metrics.'),
+  metricsPort: z.number().int().min(1).max(65_535).optional().describe('A port of the loopback address that tells Prometheus the metrics.'),
 });
 
 /**

@@ -6,6 +6,8 @@ export interface Settings extends Pick<BootOptions, 'client' | 'transport' | 'ti
   readonly image: string;
   /** Absolute path of the socket that tells the device's health. */
   readonly healthSocket: string;
+  /** Port of the loopback address that serves the metrics; absent: the socket alone does. */
+  readonly metricsPort?: number;
 }
 
 /** Where the agent of the service finds its settings, and where it tells its health. */

@@ -21,6 +21,10 @@ export interface AgentCounters {
   readonly powerOns: number;
   /** How often `running` was reached: after the first, reconnections. */
   readonly arrivals: number;
+  /** How often a device that had been running was running again. */
+  readonly reconnections: number;
+  /** Waits after a failure. */
+  readonly retries: number;
   readonly failures: Readonly<Record<FailureKind, number>>;
   /** Faults of flash or image. */
   readonly faults: number;
@@ -61,6 +65,8 @@ export class Standing {
   readonly #counters = {
     powerOns: 0,
     arrivals: 0,
+    reconnections: 0,
+    retries: 0,
     failures: Object.fromEntries(Object.keys(remedies).map((kind) => [kind, 0])) as Record<FailureKind, number>,
     faults: 0,
     settingsApplied: 0,
@@ -89,8 +95,14 @@ export class Standing {
       this.#state = state;
       this.#enteredAt = this.#clock.monotonic();
     });
+    let hasRun = false;
     device.on('running', () => {
       this.#counters.arrivals += 1;
+      if (hasRun) this.#counters.reconnections += 1;
+      hasRun = true;
+    });
+    device.on('wait', () => {
+      this.#counters.retries += 1;
     });
     device.on('failure', ({ during, failure }) => {
       this.#counters.failures[failure.outcome] += 1;
@@ -122,6 +134,11 @@ export class Standing {
       message,
       told?.remedy ?? 'mend the file; it is read again when it changes',
     );
+  }
+
+  /** How long the device has been running without a break, milliseconds; 0 when it is not. */
+  get runningMs(): number {
+    return this.#state === 'running' ? this.#clock.monotonic() - this.#enteredAt : 0;
   }
 
   /** Everything, at this moment. */

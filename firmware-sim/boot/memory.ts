@@ -163,6 +163,11 @@ export class Memory {
     this.#nvs.wipe();
   }
 
+  /** Sectors of the flash erased so far, and those that take no more writes. */
+  wear(): { readonly erasures: number; readonly badSectors: number } {
+    return this.#nvs.wear;
+  }
+
   counters(): Counters {
     return { boots: this.#number('boots'), registrations: this.#number('registrations') };
   }

@@ -10,6 +10,7 @@ import { inFileSync } from '@zerotouch/foundation/command/failure';
 import { type Entropy, systemEntropy } from '@zerotouch/foundation/entropy';
 import { ProcessLock } from '@zerotouch/foundation/process-lock';
 import type { Client } from 'azure-iot-device';
+import { lifetimeOf } from '../boot/credential.js';
 import { Driver } from '../boot/driver.js';
 import { type DriverPorts, type DriverWatcher, defaultTimeouts, type Timeouts } from '../boot/driver-ports.js';
 import type { AppliedConfig, Counters } from '../boot/kept.js';
@@ -233,6 +234,20 @@ export class Device extends EventEmitter<DeviceEvents> {
   /** How often this image has been booted and assigned. */
   get counters(): Counters {
     return this.#driver.flash?.memory.counters() ?? this.#counters;
+  }
+
+  /** How the device's flash has worn: sectors of `nvs` erased so far, and those that take no more writes; `undefined` while none is mounted. */
+  get wear(): { readonly erasures: number; readonly badSectors: number } | undefined {
+    return this.#driver.flash?.memory.wear();
+  }
+
+  /** The certificates that it proves itself with, and until when each is good, milliseconds since 1970: what was burnt, and what DPS issued. */
+  get certificates(): readonly { readonly certificate: 'burnt' | 'issued'; readonly until: number }[] {
+    const { identity, assignment } = this.#driver;
+    const burnt =
+      identity?.attestation.kind === 'x509' ? [{ certificate: 'burnt' as const, until: lifetimeOf(identity.attestation).until }] : [];
+    const { credential } = assignment ?? {};
+    return credential === undefined ? burnt : [...burnt, { certificate: 'issued', until: lifetimeOf(credential).until }];
   }
 
   /** Milliseconds from power on to the first `running`. */

@@ -54,6 +54,15 @@ export class Pages {
     this.#current = this.#newest();
   }
 
+  /**
+   * How the sectors have worn. One page stays free, so that every page begun after all others had their turn was paid for with an erasure (counted since
+   * the flash was last wiped).
+   */
+  get wear(): { readonly erasures: number; readonly badSectors: number } {
+    const begun = 1 + Math.max(-1, ...this.#pages.filter(({ use }) => use !== 'free').map(({ sequence }) => sequence));
+    return { erasures: Math.max(0, begun - (this.#pages.length - 1)), badSectors: this.#pages.filter(({ use }) => use === 'bad').length };
+  }
+
   /** Bytes of data that all pages but the one that stays free could hold. */
   get capacity(): number {
     return (this.#pages.length - 1) * (ENTRIES - 1) * ENTRY_SIZE;

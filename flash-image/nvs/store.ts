@@ -68,6 +68,11 @@ export class NvsStore {
     }
   }
 
+  /** Sectors erased so far, and those that take no more writes. */
+  get wear(): { readonly erasures: number; readonly badSectors: number } {
+    return this.#pages.wear;
+  }
+
   /**
    * Opens the NVS on a region of flash and repairs what a power cut left: torn entries are erased, of two entries with one key the older goes,
    * a cut move is done again. An erased region is an empty store, and nothing is written before the first `set`.

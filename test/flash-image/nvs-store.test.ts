@@ -1,8 +1,10 @@
 import type { ImageFault } from '@zerotouch/flash-image/faults';
+import { NorFlash } from '@zerotouch/flash-image/nor';
 import { inspectNvs, readNvs } from '@zerotouch/flash-image/nvs/read';
 import { NvsStore } from '@zerotouch/flash-image/nvs/store';
 import type { NvsValue } from '@zerotouch/flash-image/nvs/value';
 import { memoryStorage, type Storage } from '@zerotouch/flash-image/storage';
+import { seededEntropy } from '@zerotouch/foundation/entropy';
 import fc from 'fast-check';
 import t from 'tap';
 import { comparable, nvsValue } from './support/arbitraries.js';
@@ -299,4 +301,18 @@ t.test('a value that rots in flash is dropped at the next opening, and told', as
   t.match(again.repairs, [{ code: 'NVS_DATA_CRC', where: `partition nvs, offset 0x60` }]);
   t.equal(again.get('a', 'text'), undefined);
   t.same(again.get('a', 'other'), { type: 'u8', value: 1 });
+});
+
+t.test('the store knows how often its sectors were erased, also when it is opened anew', async (t) => {
+  const chip = new NorFlash(Buffer.alloc(0x6000, 0xff), { entropy: seededEntropy('wear') });
+  const erased = (): number => chip.wear.reduce((sum, count) => sum + count, 0);
+  const store = NvsStore.open(chip);
+  t.strictSame(store.wear, { erasures: 0, badSectors: 0 });
+  for (let round = 0; round < 3000; round++) {
+    store.set('test', 'count', { type: 'u32', value: round });
+    if (round % 500 === 0) t.equal(store.wear.erasures, erased());
+  }
+  t.ok(erased() > 10);
+  t.strictSame(store.wear, { erasures: erased(), badSectors: 0 });
+  t.strictSame(NvsStore.open(chip).wear, store.wear);
 });

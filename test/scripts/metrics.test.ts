@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { agentMetrics } from '@zerotouch/firmware-sim/agent/metrics';
+import { Standing } from '@zerotouch/firmware-sim/agent/standing';
 import { FleetWatch } from '@zerotouch/fleet-sim/live/watch';
+import { systemClock } from '@zerotouch/foundation/clock';
 import { cloudMetrics } from '@zerotouch/scripts/cloud-metrics';
 import { fleetMetrics } from '@zerotouch/scripts/fleet-metrics';
 import { serveMetrics } from '@zerotouch/scripts/metrics-server';
@@ -33,6 +36,15 @@ t.test('the dashboard asks for nothing that nobody tells', async (t) => {
       told.set(metric.name ?? '', new Set(metric.labelNames));
     }
   }
+  const health = new Standing(systemClock).health({ file: '', from: 'file', refused: null }, '');
+  const measures = {
+    runningMs: 0,
+    certificates: [{ certificate: 'burnt' as const, until: 0 }],
+    flash: undefined,
+    overdueMs: 0,
+    watchdogMs: 0,
+  };
+  for (const { name, samples } of agentMetrics(health, measures)) told.set(name, new Set(Object.keys(samples[0]?.labels ?? {})));
   interface Panel {
     title: string;
     targets?: { expr: string; legendFormat: string }[];

@@ -175,3 +175,32 @@ t.test('what lost its power comes back no faster than a real endpoint allows, an
   t.equal(most, 1);
   t.equal(connected.size, 1);
 });
+
+t.test('a paced fleet that is paused powers no more devices on, and goes on when it is resumed', async (t) => {
+  await using cloud = await cloudFor();
+  let controls: FleetControls | undefined;
+  let paused: 'not yet' | 'asked' | 'seen' | 'over' = 'not yet';
+  let before = -1;
+  const result = await runFleet(fleet('images: batch\npowerOn: { profile: paced, booting: 1 }'), {
+    endpoint: endpointOf(cloud),
+    workers: 1,
+    onControls: (given) => {
+      controls = given;
+    },
+    onTally: ({ on, online }) => {
+      if (paused === 'not yet' && online > 0) {
+        controls?.pause();
+        paused = 'asked';
+      } else if (paused === 'asked' && on === online && on === before && on < 16) {
+        paused = 'seen';
+      } else if (paused === 'seen') {
+        t.equal(on, before, 'none was powered on meanwhile');
+        paused = 'over';
+        controls?.resume();
+      }
+      before = on;
+    },
+  });
+  t.equal(paused, 'over', 'it stood still before all were on');
+  t.match(result, { running: 16, failed: 0 });
+});

@@ -1,7 +1,10 @@
 import { EventEmitter, once } from 'node:events';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import type { EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
 import { startCloud } from '@zerotouch/cloud-sim/cloud';
 import { Agent, HALTED_MS, TRIAL_MS } from '@zerotouch/firmware-sim/agent/agent';
@@ -110,4 +113,46 @@ t.test('an image that is not there yet is looked at again; signs of life go on m
   t.match(agent.health(), { healthy: true, counters: { powerOns: 2, arrivals: 1 } });
   t.ok(told.filter((line) => line === 'WATCHDOG=1').length > 0);
   t.ok(told.includes('READY=1'));
+});
+
+t.test('metrics are told on the socket, and on a port where one is asked for; one that is taken stops no device', async (t) => {
+  const { good, journal, file, dir, agentWith } = await bench(t);
+  const taken = createServer();
+  t.teardown(() => taken.close());
+  await once(taken.listen(0, '127.0.0.1'), 'listening');
+  const { port } = taken.address() as AddressInfo;
+  file.settings = { ...good, metricsPort: port };
+  const agent = agentWith(lastGoodIn(join(dir, 'state')), 30_000);
+  const [refused, running] = [once(journal, 'metrics-not-served'), once(journal, 'running')];
+  await agent.start();
+  t.match((await refused)[0], { port, detail: 'EADDRINUSE' });
+  await running;
+
+  const served = once(journal, 'metrics-served');
+  const again = once(journal, 'running');
+  file.settings = { ...good, metricsPort: 0 };
+  await agent.reload();
+  const [{ url }] = (await served) as [{ url: string }];
+  await again;
+  const answer = await fetch(url);
+  t.equal(answer.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8');
+  const told = await answer.text();
+  for (const line of [
+    'zerotouch_agent_state{state="running"} 1',
+    'zerotouch_agent_boots_total 2',
+    'zerotouch_agent_registrations_total 1',
+    'zerotouch_agent_power_ons_total 2',
+    'zerotouch_agent_config_version 1',
+    'zerotouch_agent_flash_erasures_total 0',
+    'zerotouch_agent_watchdog_seconds 30',
+  ]) {
+    t.ok(told.split('\n').includes(line), line);
+  }
+  t.equal((await fetch(url.replace('/metrics', '/health'))).status, 404, 'who the device is, is not told there');
+  const bySocket = request({ socketPath: good.healthSocket, path: '/metrics' }).end();
+  const [asked] = (await once(bySocket, 'response')) as [IncomingMessage];
+  t.equal(asked.statusCode, 200);
+  t.match(await text(asked), /^zerotouch_agent_running\{hub="hub-\w+\.azure-devices\.net"\} 1$/m);
+  await agent.stop();
+  await t.rejects(fetch(url), 'the port is given back');
 });
