@@ -20,8 +20,9 @@ export type Heard =
   | { readonly kind: 'publish'; readonly topic: string; readonly payload: Buffer; readonly qos: number; readonly messageId: number }
   | { readonly kind: 'pingresp' };
 
-/** PINGREQ and DISCONNECT, whole. Source: 3.12, 3.14. */
+/** PINGREQ, PINGRESP and DISCONNECT, whole. Source: 3.12 to 3.14. */
 export const PINGREQ = Buffer.of(0xc0, 0x00);
+export const PINGRESP = Buffer.of(0xd0, 0x00);
 export const DISCONNECT = Buffer.of(0xe0, 0x00);
 
 /** The longest packet that a {@link PacketReader} takes unless told otherwise, bytes: the longest message of a hub, with room for its topic. */
@@ -70,6 +71,24 @@ export function encodePublish(topic: string, payload: string | Uint8Array, messa
 /** The acknowledgement of a publish with QoS 1. */
 export function encodePuback(messageId: number): Buffer {
   return Buffer.of(0x40, 0x02, messageId >> 8, messageId & 0xff);
+}
+
+/** The answer to a CONNECT, without a session that was kept. Source: 3.2. */
+export function encodeConnack(returnCode: number): Buffer {
+  return Buffer.of(0x20, 0x02, 0x00, returnCode);
+}
+
+/** @param granted for each filter its QoS, or 128 where it is refused. Source: 3.9 */
+export function encodeSuback(messageId: number, granted: readonly number[]): Buffer {
+  const packet = packetOf(0x90, 2 + granted.length);
+  packet.bytes.writeUInt16BE(messageId, packet.body);
+  packet.bytes.set(granted, packet.body + 2);
+  return packet.bytes;
+}
+
+/** The answer to an UNSUBSCRIBE. Source: 3.11 */
+export function encodeUnsuback(messageId: number): Buffer {
+  return Buffer.of(0xb0, 0x02, messageId >> 8, messageId & 0xff);
 }
 
 /** Cuts what a server sends into packets; holds one unfinished packet of bounded length. */

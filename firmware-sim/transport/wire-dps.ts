@@ -15,6 +15,7 @@ import { Line, type OpenLine, type WireLine } from './wire-line.js';
 const API_VERSION = '2021-06-01';
 /** The one that takes a signing request. */
 const ISSUING_API_VERSION = '2025-07-01-preview';
+const FILTERS = [DPS_RESPONSE_FILTER];
 
 /**
  * DPS over the lean client: one connection, one registration, polls as often as DPS says.
@@ -46,6 +47,7 @@ export function createWireDps({
             apiVersion: signingRequest === undefined ? API_VERSION : ISSUING_API_VERSION,
           }),
           password: await dpsToken(identity, clock),
+          filters: FILTERS,
         },
         clock,
         signal,
@@ -81,7 +83,7 @@ async function converse(
     const response = parseDpsResponse(topic);
     if (response !== undefined) pending.get(response.rid)?.(readDpsReply(response.status, parseJson(payload), response.retryAfter));
   });
-  const subscribed = await line.subscribe([DPS_RESPONSE_FILTER], signal);
+  const subscribed = await line.subscribe(FILTERS, signal);
   if (subscribed.outcome !== 'subscribed') return subscribed;
 
   let count = 0;

@@ -22,6 +22,8 @@ import { TokenRenewal } from './token-renewal.js';
 import type { WireTransportName } from './transport-names.js';
 import { Line, type OpenLine, type WireLine } from './wire-line.js';
 
+const FILTERS = [hubFilters.twinResponse, hubFilters.desired, hubFilters.methods];
+
 /** A hub over the lean client. `connected` means that the subscriptions to twin and methods stand. */
 export function createWireHub({
   clock,
@@ -54,6 +56,7 @@ export function createWireHub({
           clientId: deviceId,
           username: buildHubUserName(hub, deviceId),
           password: signed.token,
+          filters: FILTERS,
         };
         return open(request, clock, until);
       }
@@ -81,7 +84,7 @@ class WireSession implements HubSession {
 
   /** Asks for what a session needs; a failure frees the connection. */
   async subscribe(signal: AbortSignal): Promise<Failure | undefined> {
-    const subscribed = await this.#line.subscribe([hubFilters.twinResponse, hubFilters.desired, hubFilters.methods], signal);
+    const subscribed = await this.#line.subscribe(FILTERS, signal);
     if (subscribed.outcome === 'subscribed') return undefined;
     await this.#line.cut();
     return subscribed;

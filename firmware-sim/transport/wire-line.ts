@@ -20,6 +20,8 @@ export interface LineRequest extends DialRequest {
   readonly clientId: string;
   readonly username: string;
   readonly password: string | undefined;
+  /** What {@link WireLine.subscribe} will be called with first: a line may ask for it together with the sign-in (MQTT 3.1.1, 3.1.4). */
+  readonly filters?: readonly string[];
 }
 
 /** One signed-in MQTT 3.1.1 connection, without any wish to reconnect: who gets it back on its feet is decided elsewhere. */

@@ -29,14 +29,21 @@ export interface LineParts {
   readonly pulse: Pulse;
 }
 
+/** A subscription that is asked for before anybody waits for its answer. */
+interface EarlySubscription {
+  readonly filters: readonly string[];
+  answer: Heard | Failure | undefined;
+  waiting: ((heard: Heard | Failure) => void) | undefined;
+}
+
 /** Opens {@link LeanLine}s: what `createWireDps` and `createWireHub` take instead of a line over the `mqtt` package. */
 export function leanLines(parts: LineParts): OpenLine {
   return (request, clock, signal) => LeanLine.open(request, parts, clock, signal);
 }
 
 /**
- * One signed-in MQTT connection of a device of a fleet: the packets of DPS and hub and no others, one write each. It keeps itself alive
- * by the fleet's one timer.
+ * One signed-in MQTT connection of a device of a fleet: the packets of DPS and hub and no others, one write each; sign-in and first subscription
+ * go out together. It keeps itself alive by the fleet's one timer.
  */
 class LeanLine implements WireLine, Pulsed {
   readonly life = new Lifeline();
@@ -46,12 +53,16 @@ class LeanLine implements WireLine, Pulsed {
   readonly #reader = new PacketReader();
   readonly #waiting = new Map<number, (heard: Heard | Failure) => void>();
   #listener: ((topic: string, payload: Uint8Array) => void) | undefined;
+  /** What came before anybody listened: a server may speak in the very piece that lets the device in. */
+  #unheard: [string, Uint8Array][] = [];
+  /** The answer to the subscription that went out with the sign-in. */
+  readonly #early: EarlySubscription | undefined;
   #signedIn: ((answer: { outcome: 'open' } | Failure) => void) | undefined;
   #standing = false;
   #count = 0;
   #heardAt = 0;
 
-  private constructor({ clientId, username, password }: LineRequest, socket: TLSSocket, pulse: Pulse, clock: Clock) {
+  private constructor({ clientId, username, password, filters }: LineRequest, socket: TLSSocket, pulse: Pulse, clock: Clock) {
     this.#pulse = pulse;
     this.#clock = clock;
     this.#socket = socket;
@@ -62,7 +73,17 @@ class LeanLine implements WireLine, Pulsed {
     });
     socket.on('end', () => this.#lose(this.#closedByServer()));
     socket.on('close', () => this.#lose(this.#closedByServer()));
-    socket.once('secureConnect', () => socket.write(encodeConnect({ clientId, username, password, keepAlive: KEEP_ALIVE_SECONDS })));
+    const packets = [encodeConnect({ clientId, username, password, keepAlive: KEEP_ALIVE_SECONDS })];
+    if (filters !== undefined) {
+      const early: EarlySubscription = { filters, answer: undefined, waiting: undefined };
+      this.#early = early;
+      const id = this.#await((heard) => {
+        early.answer = heard;
+        early.waiting?.(heard);
+      });
+      packets.push(encodeSubscribe(id, filters));
+    }
+    socket.once('secureConnect', () => socket.write(Buffer.concat(packets)));
   }
 
   static async open(
@@ -92,11 +113,14 @@ class LeanLine implements WireLine, Pulsed {
 
   subscribe(filters: readonly string[], signal: AbortSignal): Promise<{ outcome: 'subscribed' } | Failure> {
     return this.life.during<{ outcome: 'subscribed' }>(signal, (answer) => {
-      const id = this.#await((heard) => {
-        if (!('kind' in heard)) return answer(heard);
-        const granted = heard.kind === 'suback' && heard.granted.every((qos) => qos < 128);
-        answer(granted ? { outcome: 'subscribed' } : { outcome: 'ambiguous', detail: 'SUBACK 128: the subscription was not granted' });
-      });
+      const hear = (heard: Heard | Failure): void => answer(granted(heard));
+      const early = this.#early;
+      if (early?.filters === filters) {
+        if (early.answer === undefined) early.waiting = hear;
+        else hear(early.answer);
+        return undefined;
+      }
+      const id = this.#await(hear);
       this.#socket.write(encodeSubscribe(id, filters));
       return () => this.#waiting.delete(id);
     });
@@ -114,6 +138,8 @@ class LeanLine implements WireLine, Pulsed {
 
   onMessage(listener: (topic: string, payload: Uint8Array) => void): void {
     this.#listener = listener;
+    for (const [topic, payload] of this.#unheard) listener(topic, payload);
+    this.#unheard = [];
   }
 
   async close(): Promise<void> {
@@ -159,7 +185,8 @@ class LeanLine implements WireLine, Pulsed {
       } else this.#lose(sortConnack(heard.returnCode));
     } else if (heard.kind === 'publish') {
       if (heard.qos === 1) this.#socket.write(encodePuback(heard.messageId));
-      this.#listener?.(heard.topic, heard.payload);
+      if (this.#listener === undefined) this.#unheard.push([heard.topic, heard.payload]);
+      else this.#listener(heard.topic, heard.payload);
     } else if (heard.kind !== 'pingresp') {
       const waiting = this.#waiting.get(heard.messageId);
       this.#waiting.delete(heard.messageId);
@@ -186,6 +213,12 @@ class LeanLine implements WireLine, Pulsed {
   #closedByServer(): Failure {
     return dropped(this.#standing ? 'the server closed the connection' : 'the server closed the connection before it answered CONNECT');
   }
+}
+
+function granted(heard: Heard | Failure): { outcome: 'subscribed' } | Failure {
+  if (!('kind' in heard)) return heard;
+  if (heard.kind === 'suback' && heard.granted.every((qos) => qos < 128)) return { outcome: 'subscribed' };
+  return { outcome: 'ambiguous', detail: 'SUBACK 128: the subscription was not granted' };
 }
 
 function closed(socket: TLSSocket): Promise<void> | undefined {

@@ -1,12 +1,16 @@
 import {
   DISCONNECT,
+  encodeConnack,
   encodeConnect,
   encodePuback,
   encodePublish,
+  encodeSuback,
   encodeSubscribe,
+  encodeUnsuback,
   type Heard,
   PacketReader,
   PINGREQ,
+  PINGRESP,
 } from '@zerotouch/azure-wire/mqtt-packets';
 import fc from 'fast-check';
 import { generate, type Packet, parser } from 'mqtt-packet';
@@ -77,6 +81,18 @@ t.test('the library reads what a device publishes and subscribes to', async (t) 
   t.match(parsed(PINGREQ), { cmd: 'pingreq' });
   t.match(parsed(DISCONNECT), { cmd: 'disconnect' });
   t.equal(encodePublish('t', Buffer.alloc(200_000)).length, 200_000 + 3 + 4, 'a remaining length of three bytes');
+});
+
+t.test('the library reads what a server answers', async (t) => {
+  for (const returnCode of [0, 1, 5]) t.match(parsed(encodeConnack(returnCode)), { cmd: 'connack', returnCode, sessionPresent: false });
+  fc.assert(
+    fc.property(messageId, fc.array(fc.constantFrom(0, 1, 128), { minLength: 1, maxLength: 200 }), (id, granted) => {
+      const packet = parsed(encodeSuback(id, granted));
+      return packet.cmd === 'suback' && packet.messageId === id && JSON.stringify(packet.granted) === JSON.stringify(granted);
+    }),
+  );
+  t.match(parsed(encodeUnsuback(0xfffe)), { cmd: 'unsuback', messageId: 0xfffe });
+  t.match(parsed(PINGRESP), { cmd: 'pingresp' });
 });
 
 /** What a server may send, and what our reader should make of it. */

@@ -1,6 +1,6 @@
-import { encodePuback, encodePublish } from '@zerotouch/azure-wire/mqtt-packets';
+import { encodeConnack, encodePuback, encodePublish, encodeSuback, encodeUnsuback, PINGRESP } from '@zerotouch/azure-wire/mqtt-packets';
 import type { Clock } from '@zerotouch/foundation/clock';
-import { generate, type IConnectPacket, type IPublishPacket, type Packet } from 'mqtt-packet';
+import type { IConnectPacket, IPublishPacket, Packet } from 'mqtt-packet';
 import type { Logger } from 'pino';
 import { connack } from '../../choices.js';
 import { type Channel, endSoon, LINGER_MS } from '../channel.js';
@@ -75,7 +75,7 @@ export class MqttConnection implements Watched {
     const { packets, broken } = this.#frames.read(chunk);
     this.#waiting.push(...packets);
     if (broken === 'protocol-version') {
-      this.#write({ cmd: 'connack', returnCode: connack.badProtocolVersion, sessionPresent: false });
+      this.#write(encodeConnack(connack.badProtocolVersion));
       this.#end('the CONNECT is of another protocol version than MQTT 3.1.1');
     } else if (broken !== undefined) this.#end(broken === 'too-long' ? 'a packet is longer than is served' : 'a packet is malformed');
     else if (this.#waiting.length > MAX_WAITING_PACKETS) this.#parts.channel.stream.pause();
@@ -115,13 +115,13 @@ export class MqttConnection implements Watched {
           const atMost = qos === 0 ? 0 : 1;
           return session.subscribe(topic, atMost) ? atMost : 128;
         });
-        return this.#write({ cmd: 'suback', messageId: packet.messageId ?? 0, granted });
+        return this.#write(encodeSuback(packet.messageId ?? 0, granted));
       }
       case 'unsubscribe':
         for (const filter of packet.unsubscriptions) session.unsubscribe(filter);
-        return this.#write({ cmd: 'unsuback', messageId: packet.messageId ?? 0, granted: [] });
+        return this.#write(encodeUnsuback(packet.messageId ?? 0));
       case 'pingreq':
-        return this.#write({ cmd: 'pingresp' });
+        return this.#write(PINGRESP);
       case 'puback':
         return this.#acked(packet.messageId ?? 0);
       case 'disconnect':
@@ -134,12 +134,12 @@ export class MqttConnection implements Watched {
 
   async #connect(packet: IConnectPacket): Promise<void> {
     if (packet.protocolVersion !== 4 || packet.protocolId !== 'MQTT') {
-      this.#write({ cmd: 'connack', returnCode: connack.badProtocolVersion, sessionPresent: false });
+      this.#write(encodeConnack(connack.badProtocolVersion));
       return this.#end('the CONNECT is of another protocol version than MQTT 3.1.1');
     }
     const reception = await this.#parts.receive(packet, this.#parts.channel);
     if ('returnCode' in reception) {
-      if (!this.#ended) this.#write({ cmd: 'connack', returnCode: reception.returnCode, sessionPresent: false });
+      if (!this.#ended) this.#write(encodeConnack(reception.returnCode));
       return this.#end(reception.cause);
     }
     // The socket may have closed while the service judged: nobody would ever tell the session.
@@ -151,7 +151,7 @@ export class MqttConnection implements Watched {
     this.#expiresAt = expiresAt;
     this.#session = session;
     this.#will = willOf(packet);
-    this.#write({ cmd: 'connack', returnCode: connack.accepted, sessionPresent: false });
+    this.#write(encodeConnack(connack.accepted));
     session.opened({ send: (message) => this.#send(message), end: (cause) => this.#end(cause) });
   }
 
@@ -160,9 +160,8 @@ export class MqttConnection implements Watched {
     const body = typeof payload === 'string' ? Buffer.from(payload) : payload;
     const outcome = await session.publish({ topic, payload: body, retain });
     if ('close' in outcome) return this.#end(outcome.close);
-    const answers = outcome.replies.map((reply) => this.#encoded(reply));
-    if (qos === 1) answers.unshift(encodePuback(messageId ?? 0));
-    if (answers.length > 0) this.#writeBytes(Buffer.concat(answers));
+    if (qos === 1) this.#write(encodePuback(messageId ?? 0));
+    for (const reply of outcome.replies) this.#send(reply);
   }
 
   // Source: MQTT 3.1.1, 3.1.2.5: however the connection ended, unless by DISCONNECT.
@@ -176,7 +175,7 @@ export class MqttConnection implements Watched {
   }
 
   #send(message: Outgoing): void {
-    this.#writeBytes(this.#encoded(message));
+    this.#write(this.#encoded(message));
   }
 
   #encoded({ topic, payload, acked }: Outgoing): Buffer {
@@ -193,13 +192,14 @@ export class MqttConnection implements Watched {
     acked?.();
   }
 
-  #write(packet: Packet): void {
-    this.#writeBytes(generate(packet));
-  }
-
-  #writeBytes(bytes: Buffer): void {
+  #write(bytes: Buffer): void {
     const { stream } = this.#parts.channel;
     if (this.#ended || !stream.writable) return;
+    // The answers to packets that came together leave together: each write is a record, a system call, and a wake-up at the other end.
+    if (stream.writableCorked === 0) {
+      stream.cork();
+      process.nextTick(() => stream.uncork());
+    }
     stream.write(bytes);
     if (stream.writableLength > MAX_UNREAD_BYTES) this.#end('the device does not read');
   }
@@ -210,6 +210,7 @@ export class MqttConnection implements Watched {
     this.#cause ??= cause;
     this.#waiting.length = 0;
     this.#lingersUntil = this.#parts.clock.monotonic() + LINGER_MS;
+    this.#parts.channel.stream.uncork();
     endSoon(this.#parts.channel.stream);
   }
 

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { makeServerIdentity } from '@zerotouch/cloud-sim/doors/authority';
 import type { LineRequest } from '@zerotouch/firmware-sim/transport/wire-line';
@@ -8,6 +9,7 @@ import { Pulse } from '@zerotouch/fleet-sim/wire/pulse';
 import { Sockets } from '@zerotouch/fleet-sim/wire/sockets';
 import { systemClock as clock } from '@zerotouch/foundation/clock';
 import { Aedes } from 'aedes';
+import { generate, type Packet, parser } from 'mqtt-packet';
 import t from 'tap';
 
 const open = leanLines({ sockets: new Sockets({ contexts: new Contexts(), clock }), pulse: new Pulse(clock) });
@@ -65,6 +67,51 @@ t.test('a foreign broker understands every packet, and is understood', async (t)
   const gone = once(aedes, 'clientDisconnect');
   await line.close();
   await gone;
+});
+
+t.test('the first subscription goes out with the sign-in, and nothing that comes with its answer is lost', async (t) => {
+  const { aedes, request } = await broker(t);
+  const filters = ['to/pump-1/#'];
+  // A server that says all it has to say in one record.
+  const heard: string[] = [];
+  const { certificate, privateKey, ca } = await makeServerIdentity(['localhost']);
+  const server = createServer({ cert: certificate, key: privateKey }, (socket) => {
+    const reader = parser({ protocolVersion: 4 });
+    const answers: Packet[] = [];
+    reader.on('packet', (packet) => {
+      heard.push(packet.cmd);
+      if (packet.cmd === 'connect') answers.push({ cmd: 'connack', returnCode: 0, sessionPresent: false });
+      if (packet.cmd !== 'subscribe') return;
+      answers.push({ cmd: 'suback', messageId: packet.messageId ?? 0, granted: [1] });
+      answers.push({ cmd: 'publish', topic: 'to/pump-1/early', payload: 'at once', qos: 0, dup: false, retain: false });
+      socket.write(Buffer.concat(answers.splice(0).map((answer) => generate(answer))));
+    });
+    socket.on('data', (chunk) => reader.parse(chunk));
+    socket.on('error', () => undefined);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const opened = await open({ ...request, port, ca, filters }, clock, signal);
+  if (opened.outcome !== 'open') return t.fail(opened.detail);
+  const { line } = opened;
+  t.strictSame(await line.subscribe(filters, signal), { outcome: 'subscribed' });
+  t.strictSame(heard, ['connect', 'subscribe'], 'the server waited for both before it said anything');
+  t.strictSame(
+    await new Promise((resolve) => line.onMessage((topic) => resolve(topic))),
+    'to/pump-1/early',
+    'nobody listened yet when it came',
+  );
+  await line.close();
+
+  aedes.authorizeSubscribe = (_, subscription, done) => done(null, subscription.topic.startsWith('to/') ? subscription : null);
+  const foreign = ['of/others/#'];
+  const refused = await open({ ...request, filters: foreign }, clock, signal);
+  if (refused.outcome !== 'open') return t.fail(refused.detail);
+  t.match(await refused.line.subscribe(foreign, signal), { outcome: 'ambiguous' }, 'a subscription that is not granted');
+  t.strictSame(await refused.line.subscribe(['to/pump-1/more'], signal), { outcome: 'subscribed' }, 'another one goes out by itself');
+  await refused.line.close();
 });
 
 t.test('a refusal, a lost connection and a server that is another are told apart', async (t) => {
