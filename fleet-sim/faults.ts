@@ -5,6 +5,10 @@ export type FleetFaultCode =
   | 'FLEET_SPEC'
   /** A scenario that this fleet cannot live through: it lasts too long, or finds too few devices. */
   | 'SCENARIO_UNFIT'
+  /** The batch spec that a fleet burns from cannot be read. */
+  | 'BATCH_UNREADABLE'
+  /** A fleet of a queue cannot burn: keys do not go over it. */
+  | 'BURN_HERE'
   /** A folder or image that the spec names is not there, or cannot be used. */
   | 'IMAGES_MISSING'
   | 'IMAGE_UNUSABLE'

@@ -105,6 +105,12 @@ export class FleetDevice {
     await Promise.all([this.#cycling, this.#switchOff()]);
   }
 
+  /** It has no image, and will not get one. */
+  isNotBurnt(reason: string): void {
+    this.#lastFault = reason;
+    this.#halt('burning');
+  }
+
   #switchOn(): void {
     const { entropy, endpoint, recorder, trace: api } = this.#ground;
     const { day } = this;
@@ -198,9 +204,9 @@ export class FleetDevice {
     this.#tell('settled');
   }
 
-  #halt(): void {
+  #halt(during = 'booting'): void {
     this.#halted = true;
-    this.#ground.recorder.halted('booting', this.#lastFault, this.day?.scenario.name);
+    this.#ground.recorder.halted(during, this.#lastFault, this.day?.scenario.name);
     if (!this.#told.has('settled')) this.day?.close();
     this.#tell('settled');
   }

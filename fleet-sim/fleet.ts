@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { Endpoint } from '@zerotouch/firmware-sim/boot/ports';
 import { type Clock, systemClock } from '@zerotouch/foundation/clock';
 import { type Entropy, systemEntropy } from '@zerotouch/foundation/entropy';
+import { type BurnFigures, type BurnParts, burnFor, type FleetBurn, plannedImages, readFleetBatch } from './burning.js';
 import { layOut, type Machine, thisMachine } from './capacity.js';
 import { listImages } from './images.js';
 import { mergeTallies, percentiles, type ScenarioTally, type Tally, wholeHistogram } from './metrics.js';
@@ -27,6 +28,8 @@ export interface FleetOptions {
   readonly clock?: Clock;
   readonly entropy?: Entropy;
   readonly machine?: Machine;
+  /** For a spec that says `burn`. */
+  readonly burn?: BurnParts;
   /** Ends the fleet early; it is switched off when {@link runFleet} resolves. */
   readonly signal?: AbortSignal;
   /** Called about twice a second with everything so far. */
@@ -78,6 +81,8 @@ export interface FleetResult {
   readonly kbPerDevice: number | null;
   readonly seconds: number;
   readonly processes: number;
+  /** What was burnt, where the spec says `burn`. */
+  readonly burn?: BurnFigures;
   /** Whether it was ended before every device had run. */
   readonly aborted: boolean;
   /** Everything, for reports. */
@@ -90,11 +95,13 @@ const TELL_MS = 500;
 /**
  * Powers a fleet on over real sockets: every device from its own image, with its own certificate or key, the boot machine that every device
  * runs; resolves when all have run (and stayed as long as the spec says), time is up or `signal` is aborted. Nothing is left open.
- * @throws FleetFault IMAGES_MISSING, IMAGE_UNUSABLE, IMAGE_TWICE, TOO_FEW_DESCRIPTORS, TOO_FEW_PORTS before any device is powered on; SHARD_LOST
+ * @throws FleetFault IMAGES_MISSING, IMAGE_UNUSABLE, IMAGE_TWICE, TOO_FEW_DESCRIPTORS, TOO_FEW_PORTS before any device is powered on; SHARD_LOST;
+ *   where it burns, SpecFault and ManufacturingFault of burnBatch
  */
 export async function runFleet(spec: FleetSpec, options: FleetOptions): Promise<FleetResult> {
   const { clock = systemClock, entropy = systemEntropy, signal, machine = thisMachine() } = options;
-  const images = await listImages(spec.images, spec.devices);
+  const batch = await readFleetBatch(spec);
+  const images = batch === undefined ? await listImages(spec.images, spec.devices) : plannedImages(batch, spec);
   const layout = layOut(
     { devices: images.length, host: options.endpoint.dpsHost, cores: availableParallelism(), wanted: options.workers },
     machine,
@@ -106,13 +113,17 @@ export async function runFleet(spec: FleetSpec, options: FleetOptions): Promise<
     isUntold = true;
   };
   const shards = Array.from({ length: layout.processes }, () => new ShardHandle(options.execPath, onUntold));
+  let burning: FleetBurn | undefined;
   try {
     const mine = <T>(all: readonly T[], shard: number): T[] => shareOf(all, shard, shards.length);
-    const ids = await Promise.all(shards.map((shard, index) => shard.prepare(mine(images, index))));
-    refuseTwins(images, shards.length, ids);
+    if (batch === undefined) {
+      const ids = await Promise.all(shards.map((shard, index) => shard.prepare(mine(images, index))));
+      refuseTwins(images, shards.length, ids);
+    }
     signal?.throwIfAborted();
     const planned = planDevices(spec, images, entropy);
     const devices = trace === undefined ? planned : planned.map((device, index) => ({ ...device, isTraced: index % trace.oneIn === 0 }));
+    if (batch !== undefined) burning = await burnFor(batch, { images, devices, shards, out: spec.images, parts: options.burn ?? {} });
     const startedAt = clock.now() + 100;
     const ends = shards.map((shard, index) =>
       shard.run({
@@ -129,12 +140,13 @@ export async function runFleet(spec: FleetSpec, options: FleetOptions): Promise<
       }),
     );
     options.onControls?.(controlsOf(shards));
-    const aborted = await lastUntil(ends, shards, images.length, spec, { ...options, clock });
+    const aborted = await lastUntil(ends, shards, images.length, spec, { ...options, clock, failure: burning?.failure });
     const seconds = (clock.now() - startedAt) / 1000;
-    await Promise.all(shards.map((shard) => shard.end()));
+    const [burn] = await Promise.all([burning?.end(), ...shards.map((shard) => shard.end())]);
     const tally = mergeTallies(shards.map((shard) => shard.tally));
-    return resultOf(tally, { seconds, aborted, processes: shards.length });
+    return { ...resultOf(tally, { seconds, aborted, processes: shards.length }), ...(burn === undefined ? {} : { burn }) };
   } finally {
+    await burning?.end().catch(() => undefined);
     await Promise.all(shards.map((shard) => shard.end()));
   }
 }
@@ -145,7 +157,7 @@ async function lastUntil(
   shards: readonly ShardHandle[],
   count: number,
   spec: FleetSpec,
-  { clock, signal, onTally }: FleetOptions & { clock: Clock },
+  { clock, signal, onTally, failure }: FleetOptions & { clock: Clock; failure: Promise<never> | undefined },
 ): Promise<boolean> {
   const over = new AbortController();
   const stop = (): void => over.abort();
@@ -158,7 +170,7 @@ async function lastUntil(
       () => true,
     );
   try {
-    const settled = Promise.all(ends).then(() => true);
+    const settled = Promise.race([Promise.all(ends), ...(failure === undefined ? [] : [failure])]).then(() => true);
     const inTime = await Promise.race([settled, pause(spec.giveUpAfterSeconds).then(() => false)]);
     if (!inTime) return true;
     return await pause(spec.afterwards.stayForSeconds);

@@ -1,7 +1,7 @@
 import type { Endpoint } from '@zerotouch/firmware-sim/boot/ports';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import { FleetFault } from './faults.js';
-import { powerSwitches, type Region, spread } from './power-on.js';
+import { powerSwitches, type Region, type Switches, spread } from './power-on.js';
 import type { ShardDevice, ShardOrder } from './shard.js';
 import type { FleetSpec } from './spec.js';
 import { whoSuffers } from './who-suffers.js';
@@ -15,10 +15,11 @@ export function shareOf<T>(all: readonly T[], shard: number, shards: number): T[
  * When each device of a fleet is switched on and off, by which client it speaks, where it stands, and which bad day it lives through.
  * @throws FleetFault SCENARIO_UNFIT
  */
-export function planDevices(spec: FleetSpec, images: readonly string[], entropy: Entropy): ShardDevice[] {
-  const regions: (Region | undefined)[] = spec.regions === undefined ? images.map(() => undefined) : spread(spec.regions, images.length);
+export function planDevices(spec: FleetSpec, given: readonly string[], entropy: Entropy): ShardDevice[] {
+  const regions: (Region | undefined)[] = spec.regions === undefined ? given.map(() => undefined) : spread(spec.regions, given.length);
   const switches = powerSwitches(spec.powerOn, regions, () => entropy.unit());
-  const clients = spread(spec.clients, images.length);
+  const clients = spread(spec.clients, given.length);
+  const images = spec.burn === undefined ? given : inDueOrder(given, switches);
   const { powerCuts } = spec.faults;
   const candidates = images.map((image, index) => ({ image, region: regions[index]?.name }));
   const suffers = whoSuffers(spec.scenarios, candidates, spec.seed);
@@ -36,6 +37,14 @@ export function planDevices(spec: FleetSpec, images: readonly string[], entropy:
       ...(scenario === undefined ? {} : { scenario }),
     };
   });
+}
+
+/** Images that are burnt one after the other, the first for the device that is switched on first. */
+function inDueOrder(images: readonly string[], switches: readonly Switches[]): string[] {
+  const due = switches.map((own, index) => ({ at: own[0] ?? 0, index })).sort((a, b) => a.at - b.at);
+  const ordered = [...images];
+  for (const [place, { index }] of due.entries()) ordered[index] = images[place] ?? '';
+  return ordered;
 }
 
 /** What one shard of a fleet does. @param shards how many there are: they boot together as many devices at a time as the spec says, and bring back as many a second */
@@ -57,6 +66,7 @@ export function orderOf(
     ...(afterwards.telemetryEverySeconds === undefined ? {} : { telemetrySeconds: afterwards.telemetryEverySeconds }),
     ...(backPerSecond === undefined ? {} : { backPerSecond: backPerSecond / shards }),
     powerOffAfterRunning: afterwards.powerOff,
+    awaitsImages: spec.burn !== undefined,
     writeBack,
     scenarios: spec.scenarios.map(({ scenario }) => scenario),
     sourceAddresses,

@@ -15,6 +15,8 @@ export class ShardHandle {
   readonly #gone: Promise<never>;
   #listener: ((message: FromShard) => void) | undefined;
   #ended = false;
+  /** Told of images that its devices wait for. */
+  onWants: ((images: readonly string[]) => void) | undefined;
   /** What its devices have done, as last told. */
   tally: Tally = emptyTally();
 
@@ -41,6 +43,7 @@ export class ShardHandle {
     this.#child.on('message', (message: FromShard) => {
       if (message.kind === 'untold') onUntold(message.detail);
       if ('tally' in message) this.tally = message.tally;
+      if (message.kind === 'wants') this.onWants?.(message.images);
       this.#listener?.(message);
     });
   }

@@ -12,7 +12,7 @@ import type { Tracing } from './trace/tracing.js';
 const TELL_MS = 500;
 
 let shard: Shard | undefined;
-let locks: Disposable | undefined;
+const locks: Disposable[] = [];
 let tracing: Tracing | undefined;
 let telling: NodeJS.Timeout | undefined;
 
@@ -27,7 +27,9 @@ process.on('message', (message: ToShard) => {
   });
 });
 process.on('disconnect', () => process.exit(0));
-process.on('exit', () => locks?.[Symbol.dispose]());
+process.on('exit', () => {
+  for (const lock of locks) lock[Symbol.dispose]();
+});
 // Ctrl-C reaches the whole group: the fleet itself says when to end.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
 
@@ -38,12 +40,16 @@ async function handle(message: ToShard): Promise<void> {
       break;
     case 'run': {
       const { order } = message;
-      if (order.writeBack) locks = lockImages(order.devices.map(({ image }) => image));
+      const { awaitsImages = false, writeBack } = order;
+      if (writeBack && !awaitsImages) locks.push(lockImages(order.devices.map(({ image }) => image)));
       if (order.traceTo !== undefined) {
         const { openTracing } = await import('./trace/tracing.js');
         tracing = openTracing(order.traceTo, { service: 'zerotouch-fleet', onTrouble: (detail) => tell({ kind: 'untold', detail }) });
       }
-      const running = new Shard(order, systemClock, undefined, tracing?.api);
+      const running = new Shard(order, {
+        wants: (images) => tell({ kind: 'wants', images }),
+        ...(tracing === undefined ? {} : { trace: tracing.api }),
+      });
       shard = running;
       telling = setInterval(() => tell({ kind: 'tally', tally: running.tally() }), TELL_MS);
       await Promise.all([running.run(), running.settled]);
@@ -60,6 +66,13 @@ async function handle(message: ToShard): Promise<void> {
       break;
     case 'cut':
       await shard?.cutPower(message.which, message.forMs);
+      break;
+    case 'burnt':
+      if (shard?.writesBack === true) locks.push(lockImages(message.images));
+      shard?.burnt(message.images);
+      break;
+    case 'unburnt':
+      shard?.unburnt(message.image, message.reason);
       break;
     case 'end': {
       clearInterval(telling);

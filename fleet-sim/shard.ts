@@ -6,6 +6,7 @@ import { createWireDps } from '@zerotouch/firmware-sim/transport/wire-dps';
 import { createWireHub } from '@zerotouch/firmware-sim/transport/wire-hub';
 import { type Clock, systemClock } from '@zerotouch/foundation/clock';
 import { systemEntropy } from '@zerotouch/foundation/entropy';
+import { AwaitedImages } from './awaited-images.js';
 import { type DeviceClient, FleetDevice } from './fleet-device.js';
 import type { Tally } from './metrics.js';
 import type { Switches } from './power-on.js';
@@ -40,6 +41,8 @@ export interface ShardOrder {
   /** Most devices a second that come back after a power cut; absent: all at once, as they do where power comes back. */
   readonly backPerSecond?: number;
   readonly powerOffAfterRunning: boolean;
+  /** Its images are burnt as its devices are due. */
+  readonly awaitsImages?: boolean;
   readonly writeBack: boolean;
   readonly scenarios: readonly Scenario[];
   readonly sourceAddresses: readonly string[];
@@ -49,6 +52,17 @@ export interface ShardOrder {
   readonly traceTo?: TracePlace;
 }
 
+/** What a shard acts through. */
+export interface ShardParts {
+  readonly clock?: Clock;
+  /** What the process takes, kilobytes; by default with its garbage collected, where `--expose-gc` allows that. */
+  readonly memoryKb?: () => number;
+  /** Asked for images that devices wait for, where they are burnt as it goes. */
+  readonly wants?: (images: readonly string[]) => void;
+  /** Where its traced devices tell what happens. */
+  readonly trace?: OpenTelemetry;
+}
+
 /** The devices of one process, powered on and off as they are due. */
 export class Shard {
   readonly #order: ShardOrder;
@@ -56,6 +70,7 @@ export class Shard {
   readonly #clock: Clock;
   readonly #devices: FleetDevice[];
   readonly #waiting: number[] = [];
+  readonly #images: AwaitedImages;
   readonly #stop = new AbortController();
   readonly #cpuAtStart = process.cpuUsage();
   readonly #memoryKb: () => number;
@@ -69,12 +84,12 @@ export class Shard {
   #resume: (() => void) | undefined;
   #paused: Promise<void> | undefined;
 
-  /**
-   * @param memoryKb what the process takes, kilobytes; by default with its garbage collected, where `--expose-gc` allows that
-   * @param trace where its traced devices tell what happens
-   */
-  constructor(order: ShardOrder, clock: Clock = systemClock, memoryKb: () => number = collectedMemoryKb, trace?: OpenTelemetry) {
+  constructor(
+    order: ShardOrder,
+    { clock = systemClock, memoryKb = collectedMemoryKb, wants = () => undefined, trace }: ShardParts = {},
+  ) {
     this.#order = order;
+    this.#images = new AwaitedImages(order.awaitsImages === true ? order.devices.map(({ image }) => image) : [], wants);
     this.#clock = clock;
     this.#memoryKb = memoryKb;
     this.#memoryAtStart = memoryKb();
@@ -118,6 +133,7 @@ export class Shard {
         await this.#paused;
         if (this.#stop.signal.aborted) return;
         if (on) this.#start(index);
+        else if (this.#images.letGo(index)) this.#goesOn();
         else void this.#devices[index]?.off();
       }
     } catch (error) {
@@ -158,6 +174,29 @@ export class Shard {
     }
   }
 
+  get writesBack(): boolean {
+    return this.#order.writeBack;
+  }
+
+  /** Images are burnt: devices that waited for them are powered on. */
+  burnt(images: readonly string[]): void {
+    for (const image of images) {
+      const index = this.#images.came(image);
+      if (index !== undefined) void this.#onUnlessPaused(index);
+    }
+  }
+
+  /** An image will not be burnt. */
+  unburnt(image: string, reason: string): void {
+    const index = this.#images.came(image);
+    if (index !== undefined) this.#devices[index]?.isNotBurnt(reason);
+  }
+
+  async #onUnlessPaused(index: number): Promise<void> {
+    await this.#paused;
+    if (!this.#stop.signal.aborted) this.#devices[index]?.on();
+  }
+
   /** Everything so far. */
   tally(): Tally {
     const days = this.#devices.map(({ day }) => day).filter((day) => day !== undefined);
@@ -178,7 +217,7 @@ export class Shard {
       return;
     }
     this.#booting += 1;
-    this.#devices[index]?.on();
+    if (!this.#images.holds(index)) this.#devices[index]?.on();
   }
 
   /** A device no longer holds others up. */

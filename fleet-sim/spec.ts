@@ -41,7 +41,14 @@ const powerOn = z.discriminatedUnion('profile', [
 const schema = z.strictObject({
   version: z.literal(1),
   name: z.string().min(1).max(100).optional(),
-  images: z.string().min(1).describe('folder of a burnt batch, or of images; relative to the spec'),
+  images: z.string().min(1).optional().describe('folder of a burnt batch, or of images; relative to the spec. Either this or burn'),
+  burn: z
+    .strictObject({
+      spec: z.string().min(1).describe('batch spec, as zerotouch burn takes it; relative to this one'),
+      out: z.string().min(1).describe('folder of the batch: what is burnt there already is not burnt again; relative to this spec'),
+    })
+    .optional()
+    .describe('burns each image right before its device is powered on, and enrols it'),
   devices: z.int().min(1).max(1_000_000).optional().describe('only so many of the images'),
   powerOn: powerOn.default({ profile: 'paced', booting: 256 }),
   regions: z
@@ -80,7 +87,9 @@ const schema = z.strictObject({
 type Written = z.infer<typeof schema>;
 
 /** A fleet as its spec file says, every default filled in, and what other files say read. */
-export interface FleetSpec extends Omit<Written, 'scenarios' | 'giveUpAfterSeconds'> {
+export interface FleetSpec extends Omit<Written, 'images' | 'scenarios' | 'giveUpAfterSeconds'> {
+  /** Folder of the batch or of the images. */
+  readonly images: string;
   readonly scenarios: readonly FleetScenario[];
   readonly giveUpAfterSeconds: number;
 }
@@ -111,6 +120,15 @@ export function parseFleetSpec(text: string, fileName: string): FleetSpec {
     throw bad(`${fileName}, ${issue?.path.join('.') || 'top'}`, issue?.message ?? 'invalid');
   }
   const spec = parsed.data;
+  if ((spec.images === undefined) === (spec.burn === undefined)) {
+    const seen = spec.images === undefined ? 'neither' : 'both';
+    throw bad(
+      `${fileName}, images`,
+      'a fleet has either images or burn',
+      seen,
+      'images: the folder of a burnt batch, or burn: { spec, out }',
+    );
+  }
   const names = spec.regions?.map(({ name }) => name) ?? [];
   if (spec.powerOn.profile === 'outage') {
     const { region } = spec.powerOn;
@@ -123,7 +141,15 @@ export function parseFleetSpec(text: string, fileName: string): FleetSpec {
   }
   const scenarios = readFleetScenarios(spec.scenarios, { fileName, regions: names });
   const giveUpAfterSeconds = patienceFor(scenarios, spec.giveUpAfterSeconds, GIVE_UP_SECONDS, fileName);
-  return { ...spec, scenarios, giveUpAfterSeconds, images: resolve(dirname(fileName), spec.images) };
+  const pathOf = (path: string): string => resolve(dirname(fileName), path);
+  const { burn } = spec;
+  return {
+    ...spec,
+    scenarios,
+    giveUpAfterSeconds,
+    images: pathOf(burn?.out ?? spec.images ?? ''),
+    burn: burn && { spec: pathOf(burn.spec), out: pathOf(burn.out) },
+  };
 }
 
 function bad(where: string, summary: string, seen?: unknown, expected?: string): FleetFault {

@@ -7,7 +7,9 @@ import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import { type BatchSources, checkAuthority, fingerprintsOf, openSources, type SourcesRequest } from './batch-sources.js';
 import { runLine } from './burn-line.js';
-import { type Documents, writeEnrolments, writeManifest } from './documents.js';
+import type { Delivered, Demand } from './demand.js';
+import { type Documents, enrolmentOf, type IdentifiedDevice, writeEnrolments, writeManifest } from './documents.js';
+import { enrolmentFile } from './enrol.js';
 import { ManufacturingFault } from './faults.js';
 import { type Files, systemFiles } from './files.js';
 import { openFlash } from './flash.js';
@@ -63,6 +65,8 @@ export interface BurnOptions {
   /** Which processes live: those of this machine unless given. */
   processes?: Processes;
   onProgress?: (event: BurnEvent) => void;
+  /** Burns as it asks, in one thread; absent: all at once. */
+  demand?: Demand;
   /** Ends the batch early: devices under way are finished, no other is begun. */
   signal?: AbortSignal;
 }
@@ -171,14 +175,20 @@ interface Burning {
 async function burnAll(burning: Burning): Promise<Omit<BurnSummary, 'seconds' | 'out'>> {
   const { plan, ledger, book, station, sources, author, options, onProgress } = burning;
   const { spec, total } = plan;
+  const { demand } = options;
   const failures: BurnSummary['failures'] = [];
+  const kept: Delivered[] = [];
   let burnt = 0;
   let before = 0;
   // What an earlier run burnt is looked at again: it may have been removed or damaged since.
-  for await (const { registrationId, identity } of ledger.devices(spec.batch, { states: ['burnt', 'verified'] })) {
+  for await (const device of ledger.devices(spec.batch, { states: ['burnt', 'verified'] })) {
+    const { registrationId, identity } = device;
     const reason = identity === undefined ? 'the ledger has no identity for it' : await imageProblem(station, registrationId, identity);
     before++;
-    if (reason === undefined) continue;
+    if (reason === undefined) {
+      if (demand !== undefined) kept.push(deliveredOf(spec, sources, device));
+      continue;
+    }
     failures.push({ registrationId, reason });
     onProgress({ kind: 'failed', registrationId, reason, done: before, total });
   }
@@ -192,7 +202,8 @@ async function burnAll(burning: Burning): Promise<Omit<BurnSummary, 'seconds' | 
     else onProgress({ kind: 'burnt', attestation, image: end.image, ...progress });
   };
   const { workers = 1, signal, clock, passphrase, secrets } = options;
-  if (workers > 1) {
+  await demand?.begin(enrolmentFile(spec, { ...sources, individuals: [] }), kept);
+  if (workers > 1 && demand === undefined) {
     const order = { spec, out: station.out, address: ledger.address, author, passphrase, secrets };
     await runWorkers(order, { workers, signal, onOutcome });
   } else {
@@ -203,6 +214,10 @@ async function burnAll(burning: Burning): Promise<Omit<BurnSummary, 'seconds' | 
       book,
       clock,
       signal,
+      demand: demand && {
+        more: (most) => demand.more(most),
+        delivered: (devices) => demand.delivered(devices.map((device) => deliveredOf(spec, sources, device))),
+      },
       onOutcome: ({ device, ...end }) =>
         onOutcome({ ...end, registrationId: device.registrationId, attestation: device.group.attestation }),
     });
@@ -211,6 +226,12 @@ async function burnAll(burning: Burning): Promise<Omit<BurnSummary, 'seconds' | 
   const left = planned + issued;
   const skipped = total - left - scrapped - burnt - damaged;
   return { burnt, skipped, failed: failures.length, failures, aborted: left > failures.length - damaged };
+}
+
+function deliveredOf(spec: BatchSpec, sources: BatchSources, device: IdentifiedDevice): Delivered {
+  const { registrationId } = device;
+  const enrolment = enrolmentOf(spec, sources, device);
+  return enrolment === undefined ? { registrationId } : { registrationId, enrolment };
 }
 
 /** Writes the documents of the batch from the ledger; what other stations have burnt is in them. */

@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import type { Clock } from '@zerotouch/foundation/clock';
 import { isFault } from '@zerotouch/foundation/fault';
 import type { CredentialSource } from './credentials.js';
+import type { Demand } from './demand.js';
+import type { IdentifiedDevice } from './documents.js';
 import type { DeviceRecord } from './ledger/records.js';
 import type { Issued, Settled, StationBook } from './ledger/station-book.js';
 import { IMAGE_FOLDER, imageName } from './out-folder.js';
@@ -36,6 +38,14 @@ export interface BurnLine {
   clock: Clock;
   signal: AbortSignal | undefined;
   onOutcome: (outcome: DeviceOutcome) => void;
+  /** Absent: everything is wanted at once. */
+  demand?: LineDemand | undefined;
+}
+
+/** What a line that burns as needed asks, and tells. */
+export interface LineDemand {
+  more: Demand['more'];
+  delivered: (devices: readonly IdentifiedDevice[]) => Promise<void>;
 }
 
 /**
@@ -47,9 +57,10 @@ export interface BurnLine {
 export async function runLine(line: BurnLine): Promise<void> {
   const { book, clock, signal } = line;
   let failing = 0;
+  let isEnough = false;
   const state = {
     get stop(): boolean {
-      return signal?.aborted === true || failing >= FAILURES_IN_A_ROW;
+      return signal?.aborted === true || failing >= FAILURES_IN_A_ROW || isEnough;
     },
     tell(outcome: DeviceOutcome): void {
       failing = 'reason' in outcome ? failing + 1 : 0;
@@ -62,7 +73,12 @@ export async function runLine(line: BurnLine): Promise<void> {
   const turns = new Turns();
   const work = async (): Promise<void> => {
     for (let hand = Math.min(HAND.first, most); !state.stop; hand = Math.min(most, hand * 2)) {
-      const devices = await turns.take(() => book.claim(hand));
+      const wanted = line.demand === undefined ? hand : await line.demand.more(hand);
+      if (wanted === 0) {
+        isEnough = true;
+        return;
+      }
+      const devices = await turns.take(() => book.claim(wanted));
       if (devices.length === 0) return;
       await burnHand(line, devices, turns, state.tell);
     }
@@ -140,6 +156,8 @@ async function burnHand(
     await book.verified([...adopted, ...burnt.map(({ record, ready }) => ({ ...record, identity: ready.identity.id }))]);
     await book.giveUp(givenUp);
   });
+  const identified = burnt.map(({ record, ready }) => ({ ...record, identity: ready.identity }));
+  await line.demand?.delivered([...devices.filter(({ position }) => adopted.some((own) => own.position === position)), ...identified]);
   for (const outcome of outcomes) tell(outcome);
 }
 

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import { ENROLMENT_FILE } from '@zerotouch/azure-wire/enrolment';
+import { ENROLMENT_FILE, type IndividualEnrolment } from '@zerotouch/azure-wire/enrolment';
 import type { Clock } from '@zerotouch/foundation/clock';
 import { type BatchSources, individualEntropy } from './batch-sources.js';
 import { drawKeys } from './credentials.js';
 import { enrolIndividually, enrolmentFile } from './enrol.js';
 import { type Files, MODE, writePartsDurably } from './files.js';
-import type { DeviceRecord, DeviceState, Ledger } from './ledger/ledger.js';
+import type { DeviceRecord, DeviceState, IdentityRecord, Ledger } from './ledger/ledger.js';
 import { macText } from './mac.js';
 import { MANIFEST_FILE, type ManifestDevice, manifestHead } from './manifest.js';
 import { manifestLines } from './manifest-write.js';
@@ -89,7 +89,17 @@ export function manifestEntry(spec: BatchSpec, { position, registrationId, seria
   };
 }
 
-function enrolmentOf(spec: BatchSpec, { individualSecret }: BatchSources, { position, registrationId, serial, identity }: DeviceRecord) {
+/** A device with the identity that it was burnt with. */
+export interface IdentifiedDevice extends Pick<DeviceRecord, 'position' | 'registrationId' | 'serial'> {
+  readonly identity?: IdentityRecord;
+}
+
+/** The enrolment of a device that is burnt; `undefined` where its group's lets it in. */
+export function enrolmentOf(
+  spec: BatchSpec,
+  { individualSecret }: BatchSources,
+  { position, registrationId, serial, identity }: IdentifiedDevice,
+): IndividualEnrolment | undefined {
   const group = groupAt(spec, position);
   if (group.enrolment !== 'individual' || identity === undefined) return undefined;
   const device = { registrationId, serial, group };

@@ -42,10 +42,9 @@ export async function chooseEndpoint(
     });
   }
   const perSecond = rateOf(spec, endpoint, maxRate);
-  const { factoryIn, listImages } = await import('@zerotouch/fleet-sim/images');
-  const images = await listImages(spec.images, spec.devices);
-  if (isAzureDps(endpoint)) refuseLocalScope(factoryIn(images[0] ?? '').idScope, spec.images);
-  const estimate = estimateFleet(spec, images.length, perSecond);
+  const { devices, idScope } = await measure(spec);
+  if (isAzureDps(endpoint)) refuseLocalScope(idScope, spec.images);
+  const estimate = estimateFleet(spec, devices, perSecond);
   output.event({ event: 'estimate', endpoint, ...estimate }, `${endpoint}: ${estimateWords(estimate)}`);
   const isPerson = person.input.isTTY === true && person.output.isTTY === true;
   const named = confirm ?? (isPerson ? await ask(endpoint, person, signal) : undefined);
@@ -56,6 +55,16 @@ export async function chooseEndpoint(
     expected: confirm === undefined && isPerson ? endpoint : `--confirm ${endpoint}`,
     remedy: 'name the endpoint again when that is what you want; nothing has been powered on',
   });
+}
+
+/** How many devices there will be, and for which ID scope. @throws as {@link chooseEndpoint}; SpecFault of a batch to be burnt */
+async function measure(spec: FleetSpec): Promise<{ devices: number; idScope: string }> {
+  const { plannedImages, readFleetBatch } = await import('@zerotouch/fleet-sim/burning');
+  const batch = await readFleetBatch(spec);
+  if (batch !== undefined) return { devices: plannedImages(batch, spec).length, idScope: batch.idScope };
+  const { factoryIn, listImages } = await import('@zerotouch/fleet-sim/images');
+  const images = await listImages(spec.images, spec.devices);
+  return { devices: images.length, idScope: factoryIn(images[0] ?? '').idScope };
 }
 
 /** A batch has one ID scope: its first image tells it. @throws Fault ID_SCOPE_MISMATCH */

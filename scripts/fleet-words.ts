@@ -1,3 +1,4 @@
+import type { BurnFigures } from '@zerotouch/fleet-sim/burning';
 import type { FleetResult, ScenarioFigures } from '@zerotouch/fleet-sim/fleet';
 
 /** How a fleet ended, for people. */
@@ -19,9 +20,14 @@ export function fleetWords(result: FleetResult): string {
     ...Object.entries(hubs).map(([hub, count]) => `  ${hub}: ${count}`),
     `  ${retries} retries, ${throttled} throttled`,
     ...(costs.length === 0 ? [] : [`  ${costs.join(' and ')} on this side`]),
+    ...(result.burn === undefined ? [] : [burnWords(result.burn)]),
     ...days,
     ...reasons,
   ].join('\n');
+}
+
+function burnWords({ burnt, kept, failed, out }: BurnFigures): string {
+  return `  ${burnt} burnt${kept === 0 ? '' : `, ${kept} before`}${failed === 0 ? '' : `, ${failed} failed`}: ${out}`;
 }
 
 function dayWords(name: string, { devices, running, elsewhere, failed, dpsCallsOff, reasons }: ScenarioFigures): string {

@@ -45,6 +45,13 @@ const PATIENCE_MS = 5_000;
  */
 export async function runQueuedFleet(spec: FleetSpec, options: QueuedFleetOptions): Promise<FleetResult> {
   const { clock = systemClock, entropy = systemEntropy, signal } = options;
+  if (spec.burn !== undefined) {
+    throw new FleetFault('BURN_HERE', 'a fleet of a queue cannot burn its images as it goes', {
+      where: 'burn',
+      expected: 'images: the CA keys of a batch would have to be on every worker',
+      remedy: 'burn first (zerotouch burn), share the folder, and say images; or leave --queue out',
+    });
+  }
   const place = await openQueuePlace(options.url);
   try {
     const images = await listImages(spec.images, spec.devices);

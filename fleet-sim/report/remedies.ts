@@ -1,6 +1,7 @@
 /** What to do about each kind of failure; the first that fits. */
 const remedies: readonly (readonly [kind: RegExp, remedy: string])[] = [
   [/\(scenario [^)]+\)$/, 'none: a scenario of the spec makes it fail, or it happened during one'],
+  [/^halted when burning/, 'see what keeps it from being burnt; zerotouch burn --resume, or the fleet again, tries again'],
   [/^halted/, 'the image cannot be used: zerotouch verify IMAGE, and burn it again'],
   [/^throttled/, 'none needed while it passes: devices wait as long as they are told. Power on fewer a second: profile staggered'],
   [/^refused/, 'zerotouch why REGISTRATION_ID tells the real reason; compare the enrolment with zerotouch inspect IMAGE'],

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import type { EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
 import type { ServerIdentity } from '@zerotouch/cloud-sim/doors/authority';
 import { Shard, type ShardOrder } from '@zerotouch/fleet-sim/shard';
-import { systemClock } from '@zerotouch/foundation/clock';
 import { aedes, bareBoot, type Credentials, echo, mqttBoot, type Place } from './boot-peers.js';
 
 /** One side of `npm run bench -- boot` and `-- memory`, in a process of its own: does as it is told, and tells its CPU time and memory. */
@@ -52,7 +51,7 @@ async function obey(order: SideOrder): Promise<SideAnswer> {
     case 'echo':
       return { port: await echo(order.identity), ca: order.identity.ca };
     case 'shard': {
-      const shard = new Shard(order.order, systemClock, () => 0);
+      const shard = new Shard(order.order, { memoryKb: () => 0 });
       kept.push(shard);
       await Promise.all([shard.run(), shard.settled]);
       const { booted, devices, reasons } = shard.tally();

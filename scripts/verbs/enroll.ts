@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { ENROLMENT_FILE, type EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
+import { ENROLMENT_FILE } from '@zerotouch/azure-wire/enrolment';
 import { systemClock } from '@zerotouch/foundation/clock';
 import { systemEntropy } from '@zerotouch/foundation/entropy';
 import { Fault } from '@zerotouch/foundation/fault';
 import type { EnrolEvent, EnrolSummary } from '@zerotouch/manufacturing/enroll/enrol-batch';
 import { addServiceOptions, openService, readEnrolments, type ServiceFlags } from '../dps-target.js';
+import { tellCertificates } from '../enrol-certificates.js';
 import type { AddVerb, Job } from '../job.js';
 import { withLedger } from '../ledger-address.js';
 
@@ -92,19 +93,6 @@ async function refuseRevoked(dir: string, reference: string | undefined, batch: 
       remedy: 'zerotouch batch reinstate says that it may; --group enrols another group',
     });
   });
-}
-
-/** What the service API cannot do is said plainly: without it, no device of an X.509 group gets in. */
-function tellCertificates({ certificates }: EnrolmentFile, dir: string, local: boolean, { output }: Job): void {
-  for (const { name } of certificates) {
-    const todo = local
-      ? `zerotouch cloud --enrollments ${dir}`
-      : `az iot dps certificate create --dps-name DPS --resource-group GROUP --certificate-name ${name} --path ROOT.pem --verified true`;
-    output.event(
-      { event: 'certificate', name, todo },
-      `CA certificate ${name}: the service API takes none. If DPS does not have it verified yet: ${todo}${local ? '' : ' (ROOT.pem: root.pem of the authority, ca/ in the folder of the batch unless its spec says otherwise)'}`,
-    );
-  }
 }
 
 function told(event: EnrolEvent): object {

@@ -5,6 +5,7 @@ import { EXIT, type ExitCode } from '@zerotouch/foundation/command/failure';
 import { Fault } from '@zerotouch/foundation/fault';
 import { InvalidArgumentError, Option } from 'commander';
 import { bunPath } from '../bun-path.js';
+import { openBurnParts } from '../fleet-burn.js';
 import { chooseEndpoint, type EndpointFlags } from '../fleet-endpoint.js';
 import { openFleetViews } from '../fleet-views.js';
 import { fleetWords } from '../fleet-words.js';
@@ -15,6 +16,7 @@ import { readSecret } from '../secret.js';
 import { sayUntold, TRACE_HELP } from '../trace.js';
 
 interface FleetFlags extends EndpointFlags {
+  to?: string;
   workers?: number;
   runtime: 'node' | 'bun';
   report?: string;
@@ -39,6 +41,10 @@ export const addFleet: AddVerb = (program, run) => {
     .option('--endpoint <host>', 'host of a real DPS, port 8883; asks before it begins, or needs --confirm')
     .option('--confirm <host>', 'names the endpoint again: a fleet costs money there')
     .option('--max-rate <n>', 'with --endpoint, the most devices a second that it takes', parseRate, 16)
+    .option(
+      '--to <secret>',
+      'with --endpoint, where a fleet that burns as it goes enrols: service connection string of the DPS instance, as env:NAME, @FILE or -',
+    )
     .option('--workers <n>', 'processes (default: one a core, more where descriptors ask for it)', parseWorkers)
     .addOption(
       new Option('--live <port>', 'look on while it runs, and steer it: a page at this port (0: a free one), or `terminal`').argParser(
@@ -66,6 +72,13 @@ Example:
   images: batch
   powerOn: { profile: staggered, perSecond: 100 }
   $ zerotouch cloud --enrollments batch     # in another terminal, same folder
+  $ zerotouch fleet fleet.yaml
+
+Burning each image right before its device is powered on, enrolled as it goes:
+  $ cat fleet.yaml
+  version: 1
+  burn: { spec: batch.yaml, out: batch }
+  $ zerotouch cloud                         # in another terminal, same folder
   $ zerotouch fleet fleet.yaml
 
 Exits 1 when a device did not get to run, 2 when the spec, an image or the machine does not allow it, 3 when no cloud runs here. Ctrl-C switches
@@ -115,11 +128,14 @@ async function fleet(path: string, flags: FleetFlags, job: Job): Promise<ExitCod
     await refuseUnwritable(flags.report);
   }
   const endpoint = await chooseEndpoint(spec, flags, job);
+  // A queue refuses to burn, by name.
+  using burn = flags.queue === undefined ? await openBurnParts(spec, flags, job) : undefined;
   await using views = await openFleetViews(spec, flags, job);
   const progress = job.progress('running');
   const watch = {
     endpoint,
     ...(flags.endpoint !== undefined && 'perSecond' in spec.powerOn ? { backPerSecond: spec.powerOn.perSecond } : {}),
+    ...(burn === undefined ? {} : { burn }),
     signal: job.signal,
     onControls: views.watch.steerBy,
     onTally: (tally: Tally) => {
@@ -143,7 +159,7 @@ async function fleet(path: string, flags: FleetFlags, job: Job): Promise<ExitCod
   return result.failed > 0 ? EXIT.failed : EXIT.done;
 }
 
-type Watch = Pick<FleetOptions, 'endpoint' | 'backPerSecond' | 'signal' | 'onTally' | 'onControls'>;
+type Watch = Pick<FleetOptions, 'endpoint' | 'backPerSecond' | 'burn' | 'signal' | 'onTally' | 'onControls'>;
 
 async function onThisMachine(spec: FleetSpec, { workers, runtime, trace, traceOneIn }: FleetFlags, watch: Watch): Promise<FleetResult> {
   const { runFleet } = await import('@zerotouch/fleet-sim/fleet');
