@@ -21,7 +21,7 @@ export interface BurnParts {
    * Brings enrolments to DPS: first those of groups, with the CA certificates, then those of single devices as they are burnt; no device is
    * powered on before it resolves. Absent: DPS knows them by itself.
    */
-  readonly enrol?: (file: EnrolmentFile) => Promise<void>;
+  readonly enrol?: (file: EnrolmentFile) => Promise<unknown>;
   readonly onEvent?: (event: BurnEvent) => void;
 }
 

@@ -84,10 +84,7 @@ export class Shard {
   #resume: (() => void) | undefined;
   #paused: Promise<void> | undefined;
 
-  constructor(
-    order: ShardOrder,
-    { clock = systemClock, memoryKb = collectedMemoryKb, wants = () => undefined, trace }: ShardParts = {},
-  ) {
+  constructor(order: ShardOrder, { clock = systemClock, memoryKb = collectedMemoryKb, wants = () => undefined, trace }: ShardParts = {}) {
     this.#order = order;
     this.#images = new AwaitedImages(order.awaitsImages === true ? order.devices.map(({ image }) => image) : [], wants);
     this.#clock = clock;

@@ -1,7 +1,9 @@
 import { layOut } from '@zerotouch/fleet-sim/capacity';
 import { emptyHistogram, emptyTally, encodeHistogram, mergeTallies, percentiles, wholeHistogram } from '@zerotouch/fleet-sim/metrics';
+import { planDevices } from '@zerotouch/fleet-sim/plan';
 import { powerSwitches, spread } from '@zerotouch/fleet-sim/power-on';
 import { parseFleetSpec } from '@zerotouch/fleet-sim/spec';
+import { seededEntropy } from '@zerotouch/foundation/entropy';
 import fc from 'fast-check';
 import t from 'tap';
 
@@ -42,6 +44,23 @@ t.test('devices are switched on as the profile says', async (t) => {
       const all = powerSwitches({ profile: 'poisson', perSecond }, Array.from({ length: count }), Math.random).flat();
       return all.every((at, index) => at >= (all[index - 1] ?? 0));
     }),
+  );
+});
+
+t.test('images that are burnt as it goes are burnt in the order in which their devices are due', async (t) => {
+  const regions = 'regions: [{ name: westeurope, utcOffsetHours: 1 }, { name: eastus, utcOffsetHours: -5 }]';
+  const text = `version: 1\nburn: { spec: b.yaml, out: out }\npowerOn: { profile: business-hours }\n${regions}`;
+  const images = Array.from({ length: 40 }, (_, index) => `/out/images/pump-${index}.bin`);
+  const planned = planDevices(parseFleetSpec(text, '/fleet.yaml'), images, seededEntropy('plan'));
+  const due = [...planned].sort((a, b) => (a.switches[0] ?? 0) - (b.switches[0] ?? 0));
+  t.strictSame(
+    due.map(({ image }) => image),
+    images,
+  );
+  t.strictSame(
+    due.slice(0, 5).map(({ region }) => region),
+    Array(5).fill('westeurope'),
+    'where the day begins first',
   );
 });
 

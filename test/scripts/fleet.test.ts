@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { composeImage } from '@zerotouch/flash-image/image';
 import t from 'tap';
@@ -48,4 +48,32 @@ t.test('a queue that does not answer is said in one line without its secret', as
   t.match(ended.stderr, /Redis at 127\.0\.0\.1:1: the queue does not answer/);
   t.notMatch(ended.stderr, /geheim/);
   t.equal(ended.stderr.trim().split('\n').length, 1, 'one line');
+});
+
+t.test('a fleet that burns as it goes says in one line what it lacks, before anything is burnt', async (t) => {
+  const host = 'global.azure-devices-provisioning.net';
+  const rate = 'powerOn: { profile: staggered, perSecond: 5 }\n';
+  const group = '{ enrolmentGroup: x, attestation: x509, registrationId: "pump-{serial}", serial: { count: 3 } }';
+  const dir = t.testdir({
+    'unburnt.yaml': `version: 1\nburn: { spec: nowhere.yaml, out: out }\n${rate}`,
+    'both.yaml': 'version: 1\nimages: out\nburn: { spec: batch.yaml, out: out }\n',
+    'local.yaml': `version: 1\nburn: { spec: batch.yaml, out: out }\n${rate}`,
+    'azure.yaml': `version: 1\nburn: { spec: azure-batch.yaml, out: out }\n${rate}`,
+    'many.yaml': `version: 1\nburn: { spec: azure-batch.yaml, out: out }\ndevices: 4\n${rate}`,
+    'batch.yaml': `version: 1\nbatch: local\ngroups:\n  - ${group}\n`,
+    'azure-batch.yaml': `version: 1\nbatch: azure\nidScope: 0ne00FFFFFF\ngroups:\n  - ${group}\n`,
+  });
+  for (const [spec, says] of [
+    ['unburnt.yaml', /nowhere\.yaml: the batch spec cannot be read/],
+    ['both.yaml', /both\.yaml, images: a fleet has either images or burn; seen "both"/],
+    ['local.yaml', /burnt for the local cloud/],
+    ['many.yaml', /fewer devices than the fleet; seen 3; expected 4/],
+    ['azure.yaml', /nobody said where; expected --to/],
+  ] as const) {
+    const ended = await runHere(dir, 'fleet', spec, '--endpoint', host, '--confirm', host, '--quiet');
+    t.equal(ended.code, 2, spec);
+    t.match(ended.stderr, says);
+    t.equal(ended.stderr.trim().split('\n').length, 1, 'one line');
+    t.notOk(existsSync(join(dir, 'out')));
+  }
 });
