@@ -1,4 +1,3 @@
-import { systemClock } from '@zerotouch/foundation/clock';
 import { lockImages } from './image-locks.js';
 import { factoryIn } from './images.js';
 import { emptyTally } from './metrics.js';
