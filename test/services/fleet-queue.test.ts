@@ -10,6 +10,7 @@ import { type FleetWorkerOptions, type WorkerEvent, workFleet } from '@zerotouch
 import { openQueuePlace } from '@zerotouch/fleet-sim/queue/queue-place';
 import { type QueuedFleetOptions, runQueuedFleet } from '@zerotouch/fleet-sim/queue/queued-fleet';
 import { RUNS_QUEUE } from '@zerotouch/fleet-sim/queue/run-record';
+import { whoSuffers } from '@zerotouch/fleet-sim/who-suffers';
 import { systemClock } from '@zerotouch/foundation/clock';
 import { systemEntropy } from '@zerotouch/foundation/entropy';
 import { burnBatch } from '@zerotouch/manufacturing/batch';
@@ -44,14 +45,15 @@ const online = (): number => [...connected.values()].filter((connections) => con
 const stores = Object.entries({ Redis: process.env.ZT_TEST_REDIS, PostgreSQL: process.env.ZT_TEST_POSTGRES });
 
 for (const [store, url = ''] of stores) {
-  const submit = (options: Partial<QueuedFleetOptions> = {}, staySeconds = 1) => {
+  const specOf = (staySeconds: number, more = '') =>
+    parseFleetSpec(
+      `version: 1\nimages: batch\nafterwards: { stayForSeconds: ${staySeconds} }\ngiveUpAfterSeconds: 300\n${more}`,
+      join(folder, 'fleet.yaml'),
+    );
+  const submit = (options: Partial<QueuedFleetOptions> = {}, staySeconds = 1, spec = specOf(staySeconds)) => {
     const { dps, ca } = cloud;
     const port = dps.mqttPort;
     const endpoint = { dpsHost: 'localhost', dpsPort: port, gateway: { host: 'localhost', port }, ca };
-    const spec = parseFleetSpec(
-      `version: 1\nimages: batch\nafterwards: { stayForSeconds: ${staySeconds} }\ngiveUpAfterSeconds: 300`,
-      join(folder, 'fleet.yaml'),
-    );
     return runQueuedFleet(spec, { url, version: '0.1.0', endpoint, shards: 6, ...options });
   };
 
@@ -167,10 +169,40 @@ for (const [store, url = ''] of stores) {
     await fit.ended;
   });
 
+  t.test(`${store}: a bad day falls on the same devices, whichever worker runs them`, async (t) => {
+    const spec = specOf(0, 'scenarios: [{ scenario: sent-elsewhere, share: 0.25 }]');
+    const images = readdirSync(join(batch, 'images')).filter((name) => name.endsWith('.bin'));
+    const chosen = whoSuffers(
+      spec.scenarios,
+      images.map((image) => ({ image })),
+      spec.seed,
+    );
+    const counts = new Map<string, number>();
+    const count = ({ registrationId: id }: { registrationId: string }): void => {
+      counts.set(id, (counts.get(id) ?? 0) + 1);
+    };
+    cloud.events.on('registered', count);
+    const workers = [worker('one'), worker('two')];
+    const result = await submit({}, 0, spec);
+    cloud.events.off('registered', count);
+    t.match(result, { running: DEVICES, failed: 0, scenarios: { 'sent-elsewhere': { devices: 6, running: 6, dpsCalls: 12 } } });
+    t.strictSame(
+      images.filter((image) => counts.get(image.replace('.bin', '')) === 2),
+      images.filter((_, index) => chosen[index] === 0),
+    );
+    for (const { end, ended } of workers) {
+      end();
+      await ended;
+    }
+    await nothingLeft(t, url);
+  });
+
   t.test(`${store}: what makes a fleet impossible is said before anything is in the queue`, async (t) => {
     const spec = parseFleetSpec('version: 1\nimages: nowhere', join(folder, 'fleet.yaml'));
     const endpoint = { dpsHost: 'localhost', dpsPort: 1 };
     await t.rejects(runQueuedFleet(spec, { url, version: '0.1.0', endpoint }), { code: 'IMAGES_MISSING' });
+    const unfit = specOf(0, "scenarios: [{ scenario: dps-fails, devices: ['valve-*'] }]");
+    await t.rejects(runQueuedFleet(unfit, { url, version: '0.1.0', endpoint }), { code: 'SCENARIO_UNFIT' });
     await nothingLeft(t, url);
   });
 }
