@@ -11,6 +11,7 @@
 #   ZT_TEST_TIME_SERVER       host:port of an NTP server (chrony) that tells the machine's time
 #   ZT_TEST_MOSQUITTO         an MQTT broker that a test may start
 #   ZT_TEST_CHROMIUM          the browser that the web view is tested in
+#   ZT_TEST_BUN               Bun, as the npm package brings it
 #   ZT_TEST_ARM64_NODE        Node for arm64 and armv7, through qemu-user
 #   ZT_TEST_ARMV7_NODE
 set -euo pipefail
@@ -77,6 +78,12 @@ install_pkcs11js() {
   mkdir "$1"
   echo '{ "private": true }' >"$1/package.json"
   npm install --prefix "$1" --no-audit --no-fund --loglevel error pkcs11js@^2.1.7 >&2
+}
+
+install_bun() {
+  mkdir "$1"
+  echo '{ "private": true }' >"$1/package.json"
+  npm install --prefix "$1" --no-audit --no-fund --loglevel error bun@^1.3.0 >&2
 }
 
 start_redis() {
@@ -153,7 +160,7 @@ stop() {
   [ ! -s "$1.tpm/pid" ] || kill "$(cat "$1.tpm/pid")" 2>/dev/null || true
   [ ! -s "$1.redis/pid" ] || kill "$(cat "$1.redis/pid")" 2>/dev/null || true
   [ ! -s "$1.chrony/pid" ] || kill "$(cat "$1.chrony/pid")" 2>/dev/null || true
-  rm -rf "$1" "$1.tpm" "$1.redis" "$1.pkcs11" "$1.arm" "$1.chrony"
+  rm -rf "$1" "$1.tpm" "$1.redis" "$1.pkcs11" "$1.bun" "$1.arm" "$1.chrony"
 }
 
 run() {
@@ -174,6 +181,8 @@ run() {
   export ZT_TEST_TPM="swtpm:host=127.0.0.1,port=$tpm"
   install_pkcs11js "$folder.pkcs11"
   export ZT_TEST_PKCS11JS="$folder.pkcs11" ZT_TEST_SOFTHSM=/usr/lib/softhsm/libsofthsm2.so
+  install_bun "$folder.bun"
+  export ZT_TEST_BUN="$folder.bun/node_modules/bun/bin/bun.exe"
   install_arm_nodes "$folder.arm"
   export ZT_TEST_ARM64_NODE="$folder.arm/node-arm64" ZT_TEST_ARMV7_NODE="$folder.arm/node-armv7l"
   local time
@@ -194,7 +203,7 @@ restart() {
 case "${1:-}" in
 run | restart) "$@" ;;
 *)
-  sed -n '2,15s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,16s/^# \{0,1\}//p' "$0" >&2
   exit 2
   ;;
 esac

@@ -28,16 +28,21 @@ export function Controls({ client, regions, isPaused }: { client: Client; region
           Pause
         </button>
       )}
-      <Count name="Share to cut, in 100" value={percent} set={setPercent} />
-      <Count name="For how many seconds" value={seconds} set={setSeconds} />
-      <button
-        type="button"
-        onClick={order({ order: 'cut', share: Number(percent) / 100, seconds: forSeconds }, `Power cut for ${percent} in 100 devices.`)}
-      >
-        Cut power
-      </button>
+      <Count name="Outages last, seconds" value={seconds} set={setSeconds} />
+      <fieldset>
+        <Count name="Devices in 100" value={percent} set={setPercent} />
+        <button
+          type="button"
+          onClick={order(
+            { order: 'cut', share: Number(percent) / 100, seconds: forSeconds },
+            `Power is cut for ${percent} in 100 devices, ${seconds} seconds.`,
+          )}
+        >
+          Cut their power
+        </button>
+      </fieldset>
       {regions.length > 0 && (
-        <>
+        <fieldset>
           <label>
             Region{' '}
             <select value={region} onChange={({ currentTarget }) => setRegion(currentTarget.value)}>
@@ -49,7 +54,7 @@ export function Controls({ client, regions, isPaused }: { client: Client; region
           <button type="button" onClick={order({ order: 'region', region, seconds: forSeconds }, `${region} is down.`)}>
             Bring region down
           </button>
-        </>
+        </fieldset>
       )}
       <p role="status">{said}</p>
     </div>

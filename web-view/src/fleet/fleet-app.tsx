@@ -45,6 +45,7 @@ export function FleetApp({ client }: { client: Client }) {
         <span class={`state ${state}`} role="status">
           {STATES[state]}
         </span>
+        {tick?.isPaused === true && state === 'live' && <span class="state paused">paused</span>}
         <ThemeButton />
       </header>
       <main id="main">
@@ -63,22 +64,21 @@ function Fleet({ tick, client }: { tick: LiveTick; client: Client }) {
     (): uPlot.AlignedData => [times, ...(['boots', 'retries', 'throttled'] as const).map((of) => seconds.map((second) => second[of]))],
     [times, seconds],
   );
-  const ms = (value: number | null): string => (value === null ? '–' : `${number(value)} ms`);
   return (
     <>
-      <dl class="tiles">
+      <dl class="tiles six">
         <Tile name="devices" value={number(tick.devices)} />
         <Tile name="off" value={number(states.off)} />
         <Tile name="booting" value={number(states.booting)} />
         <Tile name="online" value={number(states.online)} tone="good" />
         <Tile name="halted" value={number(states.halted)} tone={states.halted > 0 ? 'bad' : 'plain'} />
+        <Tile name="running for" value={clock(tick.elapsedSeconds)} />
         <Tile name="boots a second" value={tick.bootsPerSecond.toFixed(1)} />
         <Tile name="retries" value={number(tick.retries)} />
         <Tile name="throttled" value={number(tick.throttled)} tone={tick.throttled > 0 ? 'bad' : 'plain'} />
-        <Tile name="boot, median" value={ms(bootMs.p50)} />
-        <Tile name="boot, 95 in 100" value={ms(bootMs.p95)} />
-        <Tile name="boot, 99 in 100" value={ms(bootMs.p99)} />
-        <Tile name="running for" value={clock(tick.elapsedSeconds)} />
+        <Tile name="boot, median" value={duration(bootMs.p50)} />
+        <Tile name="boot, 95 in 100 within" value={duration(bootMs.p95)} />
+        <Tile name="boot, 99 in 100 within" value={duration(bootMs.p99)} />
       </dl>
       <section class="card" aria-labelledby="steer">
         <h2 id="steer">Steer</h2>
@@ -89,7 +89,7 @@ function Fleet({ tick, client }: { tick: LiveTick; client: Client }) {
         <Curves curves={ONLINE} data={online} label={`${number(states.online)} devices online`} height={HEIGHT} time={clock} />
       </section>
       <section class="card" aria-labelledby="rates">
-        <h2 id="rates">A second</h2>
+        <h2 id="rates">Boots, retries and throttles a second</h2>
         <Curves
           curves={RATES}
           data={rates}
@@ -98,12 +98,19 @@ function Fleet({ tick, client }: { tick: LiveTick; client: Client }) {
           time={clock}
         />
       </section>
-      <Counts id="hubs" title="Hubs" head="hub" rows={Object.entries(tick.hubs).map(([name, count]) => ({ name, count }))} />
+      <Counts
+        id="hubs"
+        title="Hubs"
+        head="hub"
+        count="devices"
+        rows={Object.entries(tick.hubs).map(([name, count]) => ({ name, count }))}
+      />
       {tick.reasons.length > 0 && (
         <Counts
           id="why"
           title="Failures"
           head="what, and one that said so"
+          count="times"
           rows={tick.reasons.map(({ kind, count, example }) => ({ name: `${kind}: ${example}`, count }))}
         />
       )}
@@ -111,7 +118,20 @@ function Fleet({ tick, client }: { tick: LiveTick; client: Client }) {
   );
 }
 
-function Counts({ id, title, head, rows }: { id: string; title: string; head: string; rows: readonly { name: string; count: number }[] }) {
+function Counts({
+  id,
+  title,
+  head,
+  count: counted,
+  rows,
+}: {
+  id: string;
+  title: string;
+  head: string;
+  /** What is counted. */
+  count: string;
+  rows: readonly { name: string; count: number }[];
+}) {
   return (
     <section class="card" aria-labelledby={id}>
       <h2 id={id}>{title}</h2>
@@ -119,7 +139,7 @@ function Counts({ id, title, head, rows }: { id: string; title: string; head: st
         <thead>
           <tr>
             <th scope="col">{head}</th>
-            <th scope="col">devices or times</th>
+            <th scope="col">{counted}</th>
           </tr>
         </thead>
         <tbody>
@@ -150,4 +170,9 @@ function Refused() {
 function clock(seconds: number): string {
   const [minutes, rest] = [Math.floor(seconds / 60), Math.floor(seconds % 60)];
   return `${minutes}:${String(rest).padStart(2, '0')}`;
+}
+
+function duration(ms: number | null): string {
+  if (ms === null) return '–';
+  return ms < 1000 ? `${number(ms)} ms` : `${(ms / 1000).toFixed(ms < 100_000 ? 2 : 0)} s`;
 }

@@ -25,7 +25,7 @@ export function OverviewView(_: { query: Record<string, string> }) {
         <Tile name="registrations" value={number(live.counts?.registered ?? 0)} />
         <Tile name="refusals" value={number(live.counts?.refused ?? 0)} />
         <Tile name="failing now" value={number(live.failures.devices)} tone={live.failures.devices > 0 ? 'bad' : 'plain'} />
-        <Tile name="ID scope" value={data.idScope} />
+        <Tile name="ID scope" value={data.idScope} tone="code" />
       </dl>
       <div class="grid overview">
         <section class="card map" aria-labelledby="hubs">
