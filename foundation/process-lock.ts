@@ -30,7 +30,12 @@ export class ProcessLock implements Disposable {
       return new ProcessLock(path);
     } catch (cause) {
       if (isFault(cause)) throw cause;
-      throw new Fault('LOCK_UNUSABLE', 'the lock file cannot be made', { where: path, seen: (cause as Error).message, cause });
+      throw new Fault('LOCK_UNUSABLE', 'the lock file cannot be made', {
+        where: path,
+        seen: (cause as Error).message,
+        expected: 'a folder that this process may write into, with a little room',
+        cause,
+      });
     } finally {
       rmSync(own, { force: true });
     }

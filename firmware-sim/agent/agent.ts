@@ -215,7 +215,13 @@ export class Agent {
       },
       '/metrics': () => this.metrics(),
     }).catch((error: unknown) => {
-      throw isFault(error) ? error : new HealthFault('SOCKET_TAKEN', 'the socket cannot be made', { where: path, cause: error });
+      if (isFault(error)) throw error;
+      throw new HealthFault('SOCKET_TAKEN', 'the socket cannot be made', {
+        where: path,
+        seen: (error as NodeJS.ErrnoException).code ?? String(error),
+        expected: 'a folder that is there, and that the agent may write into (`healthSocket` in its settings)',
+        cause: error,
+      });
     });
     await this.#socket?.door[Symbol.asyncDispose]();
     this.#socket = { path, door };

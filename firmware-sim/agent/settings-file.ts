@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { inFileSync } from '@zerotouch/foundation/command/failure';
 import { isNode, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { chooseEndpoint, requireClient } from '../runtime/boot-image.js';
@@ -73,7 +74,10 @@ function checked(file: string, { version: _, timeServers, ...said }: z.infer<typ
       expected: `at most ${SOCKET_PATH_BYTES} bytes`,
     });
   }
-  requireClient(settings);
-  chooseEndpoint(settings);
+  // These speak of options, and know nothing of files.
+  inFileSync(file, () => {
+    requireClient(settings);
+    chooseEndpoint(settings);
+  });
   return settings;
 }

@@ -27,7 +27,7 @@ const count = (parser, path) => {
     // What was not done proves nothing: it counts as if it had failed.
     if (skip || todo) {
       failed += 1;
-      tell(path, name, `was skipped: ${skip || todo}`);
+      tell(path, name, { skipped: skip || todo });
       return;
     }
     // The closing point of a subtest repeats what its assertions said, unless it died without one that failed.

@@ -46,8 +46,8 @@ t.test('settings that are refused', async (t) => {
     'no image': ['version: 1', 'SETTINGS_INVALID', /bad\.yaml:1:1 image/],
     'nothing at all': ['', 'SETTINGS_INVALID', /bad\.yaml/],
     'a transport that is none': ['version: 1\nimage: a\ntransport: lora', 'SETTINGS_INVALID', /bad\.yaml:3:12 transport/],
-    'what does not go together': ['version: 1\nimage: a\ntransport: amqp\nclient: wire', 'BAD_OPTION', /wire client/],
-    'no proxy': ['version: 1\nimage: a\nproxy: proxy', 'BAD_OPTION', /proxy/],
+    'what does not go together': ['version: 1\nimage: a\ntransport: amqp\nclient: wire', 'BAD_OPTION', /bad\.yaml: the wire client/],
+    'no proxy': ['version: 1\nimage: a\nproxy: proxy', 'BAD_OPTION', /bad\.yaml: .*proxy/],
     'a socket path that no address holds': [`version: 1\nimage: a\nhealthSocket: /${'x'.repeat(107)}`, 'SETTINGS_INVALID', /107 bytes/],
   };
   for (const [what, [text, code, message]] of Object.entries(refused)) {
