@@ -28,6 +28,7 @@ import type { OpenTelemetry } from '../trace/open-telemetry.js';
 import type { ClientName } from '../transport/client-names.js';
 import { clientPorts, portsWithFallback } from '../transport/clients.js';
 import type { TransportName } from '../transport/transport-names.js';
+import { checkDeviceOptions } from './check-options.js';
 import { BootFault } from './faults.js';
 import { SettableClock, timePort } from './time-server.js';
 
@@ -121,8 +122,10 @@ export class Device extends EventEmitter<DeviceEvents> {
   #bootMs: number | undefined;
   #counters: Counters = { boots: 0, registrations: 0 };
 
+  /** @throws BootFault BAD_OPTION */
   constructor(options: DeviceOptions) {
     super();
+    checkDeviceOptions(options);
     const clock = new SettableClock(options.clock ?? systemClock);
     this.#clock = clock;
     this.#methods = options.methods ?? {};

@@ -21,7 +21,7 @@ export interface PowerOnOptions extends DeviceOptions {
 /**
  * Powers a device on and resolves when it is running: assigned, connected, configured. The device then keeps itself
  * connected until `device.stop()`.
- * @throws BootFault BOOT_HALTED when the image cannot be used, BOOT_REFUSED when refused and `giveUpWhenRefused`,
+ * @throws BootFault BAD_OPTION, BOOT_HALTED when the image cannot be used, BOOT_REFUSED when refused and `giveUpWhenRefused`,
  * BOOT_UNREACHABLE or BOOT_REFUSED (by the last failure) when `signal` is aborted; the device is off by then
  */
 export async function powerOn({ signal, giveUpWhenRefused = false, watch, ...options }: PowerOnOptions): Promise<Device> {

@@ -81,3 +81,16 @@ t.test('the wire client has no official one to hand out', async (t) => {
   t.teardown(() => device.stop());
   t.equal(device.client, undefined);
 });
+
+t.test('options that no compiler looked at are refused before anything is opened', async (t) => {
+  const flash = memoryStorage(Buffer.alloc(0));
+  for (const [what, options, message] of [
+    ['no flash', {}, /flash is neither a path nor a storage; seen "undefined"/],
+    ['flash that is a number', { flash: 5 }, /flash is neither/],
+    ['a transport that is none', { flash, transport: 'smtp' }, /no such transport; seen "smtp"; expected mqtt, /],
+    ['a client that is none', { flash, client: 'curl' }, /no such client; seen "curl"; expected sdk, wire/],
+    ['what does not go together', { flash, client: 'wire', transport: 'amqp' }, /wire client speaks MQTT alone/],
+  ] as const) {
+    await t.rejects(powerOn(options as unknown as Parameters<typeof powerOn>[0]), { code: 'BAD_OPTION', message }, what);
+  }
+});
