@@ -32,8 +32,7 @@ export interface ImageNews {
 }
 
 /** The batch that a fleet burns. @throws FleetFault BATCH_UNREADABLE; SpecFault */
-export async function readFleetBatch({ burn }: FleetSpec): Promise<BatchSpec | undefined> {
-  if (burn === undefined) return undefined;
+export async function readFleetBatch(burn: NonNullable<FleetSpec['burn']>): Promise<BatchSpec> {
   const text = await readFile(burn.spec, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     throw new FleetFault('BATCH_UNREADABLE', `the batch spec cannot be read (${cause.code})`, {
       where: burn.spec,

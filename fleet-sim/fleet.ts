@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { Endpoint } from '@zerotouch/firmware-sim/boot/ports';
 import { type Clock, systemClock } from '@zerotouch/foundation/clock';
 import { type Entropy, systemEntropy } from '@zerotouch/foundation/entropy';
-import { type BurnFigures, type BurnParts, burnFor, type FleetBurn, plannedImages, readFleetBatch } from './burning.js';
+import type { BurnFigures, BurnParts, FleetBurn } from './burning.js';
 import { layOut, type Machine, thisMachine } from './capacity.js';
 import { listImages } from './images.js';
 import { mergeTallies, percentiles, type ScenarioTally, type Tally, wholeHistogram } from './metrics.js';
@@ -100,8 +100,9 @@ const TELL_MS = 500;
  */
 export async function runFleet(spec: FleetSpec, options: FleetOptions): Promise<FleetResult> {
   const { clock = systemClock, entropy = systemEntropy, signal, machine = thisMachine() } = options;
-  const batch = await readFleetBatch(spec);
-  const images = batch === undefined ? await listImages(spec.images, spec.devices) : plannedImages(batch, spec);
+  // The factory is loaded where something is burnt.
+  const factory = spec.burn && (await openFactory(spec.burn));
+  const images = factory === undefined ? await listImages(spec.images, spec.devices) : factory.plannedImages(factory.batch, spec);
   const layout = layOut(
     { devices: images.length, host: options.endpoint.dpsHost, cores: availableParallelism(), wanted: options.workers },
     machine,
@@ -116,14 +117,15 @@ export async function runFleet(spec: FleetSpec, options: FleetOptions): Promise<
   let burning: FleetBurn | undefined;
   try {
     const mine = <T>(all: readonly T[], shard: number): T[] => shareOf(all, shard, shards.length);
-    if (batch === undefined) {
+    if (factory === undefined) {
       const ids = await Promise.all(shards.map((shard, index) => shard.prepare(mine(images, index))));
       refuseTwins(images, shards.length, ids);
     }
     signal?.throwIfAborted();
     const planned = planDevices(spec, images, entropy);
     const devices = trace === undefined ? planned : planned.map((device, index) => ({ ...device, isTraced: index % trace.oneIn === 0 }));
-    if (batch !== undefined) burning = await burnFor(batch, { images, devices, shards, out: spec.images, parts: options.burn ?? {} });
+    if (factory !== undefined)
+      burning = await factory.burnFor(factory.batch, { images, devices, shards, out: spec.images, parts: options.burn ?? {} });
     const startedAt = clock.now() + 100;
     const ends = shards.map((shard, index) =>
       shard.run({
@@ -149,6 +151,12 @@ export async function runFleet(spec: FleetSpec, options: FleetOptions): Promise<
     await burning?.end().catch(() => undefined);
     await Promise.all(shards.map((shard) => shard.end()));
   }
+}
+
+/** The code of the factory, loaded where something is burnt, and the batch to burn. */
+async function openFactory(burn: NonNullable<FleetSpec['burn']>) {
+  const factory = await import('./burning.js');
+  return { ...factory, batch: await factory.readFleetBatch(burn) };
 }
 
 /** Waits for the devices, the time they stay, or whatever ends the fleet early. @returns whether something did */

@@ -32,9 +32,9 @@ export interface OpenBurnParts extends BurnParts, Disposable {}
  * @throws Fault NO_SERVICE, SECRET_*; FleetFault BATCH_UNREADABLE; SpecFault
  */
 export async function openBurnParts(spec: FleetSpec, flags: FleetBurnFlags, job: Job): Promise<OpenBurnParts | undefined> {
+  if (spec.burn === undefined) return undefined;
   const { readFleetBatch } = await import('@zerotouch/fleet-sim/burning');
-  const batch = await readFleetBatch(spec);
-  if (batch === undefined || spec.burn === undefined) return undefined;
+  const batch = await readFleetBatch(spec.burn);
   const { cloud = CLOUD_FILE, endpoint, to } = flags;
   if (endpoint !== undefined && to === undefined) {
     throw new Fault('NO_SERVICE', 'what is burnt as it goes is enrolled as it goes, and nobody said where', {

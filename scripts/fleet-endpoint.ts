@@ -59,9 +59,11 @@ export async function chooseEndpoint(
 
 /** How many devices there will be, and for which ID scope. @throws as {@link chooseEndpoint}; SpecFault of a batch to be burnt */
 async function measure(spec: FleetSpec): Promise<{ devices: number; idScope: string }> {
-  const { plannedImages, readFleetBatch } = await import('@zerotouch/fleet-sim/burning');
-  const batch = await readFleetBatch(spec);
-  if (batch !== undefined) return { devices: plannedImages(batch, spec).length, idScope: batch.idScope };
+  if (spec.burn !== undefined) {
+    const { plannedImages, readFleetBatch } = await import('@zerotouch/fleet-sim/burning');
+    const batch = await readFleetBatch(spec.burn);
+    return { devices: plannedImages(batch, spec).length, idScope: batch.idScope };
+  }
   const { factoryIn, listImages } = await import('@zerotouch/fleet-sim/images');
   const images = await listImages(spec.images, spec.devices);
   return { devices: images.length, idScope: factoryIn(images[0] ?? '').idScope };
