@@ -14,6 +14,7 @@ timeServers: [pool.ntp.org]
 tpm: /dev/tpmrm0
 proxy: http://proxy:3128
 healthSocket: /run/pump.sock
+metricsPort: 9464
 `,
   });
   const least = readSettingsFile(join(dir, 'least.yaml'));
@@ -33,6 +34,7 @@ healthSocket: /run/pump.sock
     tpm: '/dev/tpmrm0',
     proxy: 'http://proxy:3128',
     healthSocket: '/run/pump.sock',
+    metricsPort: 9464,
   });
   t.ok(sameSettings(least, { ...least }));
   t.notOk(sameSettings(least, most));
@@ -48,6 +50,7 @@ t.test('settings that are refused', async (t) => {
     'a transport that is none': ['version: 1\nimage: a\ntransport: lora', 'SETTINGS_INVALID', /bad\.yaml:3:12 transport/],
     'what does not go together': ['version: 1\nimage: a\ntransport: amqp\nclient: wire', 'BAD_OPTION', /bad\.yaml: the wire client/],
     'no proxy': ['version: 1\nimage: a\nproxy: proxy', 'BAD_OPTION', /bad\.yaml: .*proxy/],
+    'a port that is none': ['version: 1\nimage: a\nmetricsPort: 0', 'SETTINGS_INVALID', /bad\.yaml:3:14 metricsPort/],
     'a socket path that no address holds': [`version: 1\nimage: a\nhealthSocket: /${'x'.repeat(107)}`, 'SETTINGS_INVALID', /107 bytes/],
   };
   for (const [what, [text, code, message]] of Object.entries(refused)) {

@@ -77,8 +77,8 @@ function Fleet({ tick, client }: { tick: LiveTick; client: Client }) {
         <Tile name="retries" value={number(tick.retries)} />
         <Tile name="throttled" value={number(tick.throttled)} tone={tick.throttled > 0 ? 'bad' : 'plain'} />
         <Tile name="boot, median" value={duration(bootMs.p50)} />
-        <Tile name="boot, 95 in 100 within" value={duration(bootMs.p95)} />
-        <Tile name="boot, 99 in 100 within" value={duration(bootMs.p99)} />
+        <Tile name="boot, 95 in 100" value={duration(bootMs.p95)} />
+        <Tile name="boot, 99 in 100" value={duration(bootMs.p99)} />
       </dl>
       <section class="card" aria-labelledby="steer">
         <h2 id="steer">Steer</h2>
