@@ -68,11 +68,9 @@ t.test('a batch after its burn', async (t) => {
   });
 
   await t.test('what cannot be is refused, and moves nothing', async (t) => {
-    const [nobody, noWay, missing] = await Promise.all([
-      runHere(dir, 'batch', 'scrap', 'out', 'pump-000002', 'nobody', '--reason', 'x'),
-      runHere(dir, 'batch', 'reburn', 'out', 'pump-000002', '--reason', 'x'),
-      runHere(dir, 'batch', 'report', 'missing', '--out', 'r.html'),
-    ]);
+    const nobody = await runHere(dir, 'batch', 'scrap', 'out', 'pump-000002', 'nobody', '--reason', 'x');
+    const noWay = await runHere(dir, 'batch', 'reburn', 'out', 'pump-000002', '--reason', 'x');
+    const missing = await runHere(dir, 'batch', 'report', 'missing', '--out', 'r.html');
     t.match(nobody, { code: 2, stderr: /nobody/ });
     t.match(noWay, { code: 2, stderr: /pump-000002/ });
     t.match(missing, { code: 2, stderr: /missing/ });

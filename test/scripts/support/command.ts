@@ -29,6 +29,8 @@ export function run(cwd: string, ...args: string[]): Promise<Ended> {
   return ending(start(cwd, ...args));
 }
 
+let isRunning = false;
+
 /**
  * Runs the command in this process, where nothing is shown that needs one of its own: a tenth of what a process costs. One at a time, for the
  * folder is the process's.
@@ -36,6 +38,8 @@ export function run(cwd: string, ...args: string[]): Promise<Ended> {
 export async function runHere(cwd: string, ...args: string[]): Promise<Ended> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   const said = Promise.all([text(stdout), text(stderr)]);
+  if (isRunning) throw new Error('one command at a time: await the one before');
+  isRunning = true;
   const before = process.cwd();
   process.chdir(cwd);
   try {
@@ -45,6 +49,7 @@ export async function runHere(cwd: string, ...args: string[]): Promise<Ended> {
     const [out, err] = await said;
     return { code, stdout: out, stderr: err };
   } finally {
+    isRunning = false;
     process.chdir(before);
   }
 }
