@@ -47,7 +47,11 @@ for (const client of clientNames) {
     const request = { identity: keyIdentity(), endpoint: endpointOf(server), payload: { model: 'k2' } };
     const outcome = await clientPorts(client, clock).dps.register(request, (sign) => signs.push(sign), patient());
     t.same(outcome, { outcome: 'assigned', ...assignment, substatus: 'initialAssignment', payload: { line: 7 } });
-    t.same(signs, ['connected', 'assigning']);
+    t.same(
+      signs,
+      ['connected', 'assigning', 'polling', 'assigning', 'polling', 'assigning', 'polling'],
+      'each answer, and each time it is asked again',
+    );
     t.equal(polls, 3);
     await server.empty();
 
