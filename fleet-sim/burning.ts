@@ -139,6 +139,8 @@ export class Burning implements Demand {
   #places = new Map<string, number>();
   #head: EnrolmentFile | undefined;
   #begun: () => void = () => undefined;
+  /** Why DPS did not take an enrolment. */
+  #failure: { error: unknown } | undefined;
   #needed = 0;
   #given = 0;
   #over = false;
@@ -172,7 +174,12 @@ export class Burning implements Demand {
         if (event.kind === 'failed') this.#fail(this.#imageOf(event.registrationId), event.reason);
         onEvent?.(event);
       },
-    }).finally(() => this.#close());
+    })
+      .then((summary) => {
+        if (this.#failure !== undefined) throw this.#failure.error;
+        return summary;
+      })
+      .finally(() => this.#close());
     ended.catch(() => undefined);
     await Promise.race([begun, ended]);
     return { ended };
@@ -224,7 +231,14 @@ export class Burning implements Demand {
   async delivered(devices: readonly Delivered[]): Promise<void> {
     const enrollments = devices.flatMap(({ enrolment = [] }) => enrolment);
     if (this.#head !== undefined && enrollments.length > 0) {
-      await this.#parts.enrol?.({ ...this.#head, certificates: [], enrollmentGroups: [], enrollments });
+      try {
+        await this.#parts.enrol?.({ ...this.#head, certificates: [], enrollmentGroups: [], enrollments });
+      } catch (error) {
+        // What is burnt stays burnt, with its documents: the next run enrols it.
+        this.#failure ??= { error };
+        this.stop();
+        return;
+      }
     }
     const images = devices.map(({ registrationId }) => this.#imageOf(registrationId));
     for (const image of images) this.#outcomes.set(image, 'burnt');

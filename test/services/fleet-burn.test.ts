@@ -86,6 +86,7 @@ t.test('a DPS that takes no enrolments ends the fleet with its reason, and nothi
     if (file.enrollments.length > 0) throw gone;
   };
   await t.rejects(runFleet(spec, optionsFor(cloud, { burn: { enrol: once }, workers: 2 })), gone, 'nor later');
+  await isSound(t, 'refused');
   t.match(await runFleet(spec, optionsFor(cloud)), { running: DEVICES, failed: 0 });
 });
 
