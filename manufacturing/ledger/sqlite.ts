@@ -1,7 +1,8 @@
 import { basename, dirname } from 'node:path';
 import { isFault } from '@zerotouch/foundation/fault';
+import { loadNative } from '@zerotouch/foundation/load-native';
 import { CompiledQuery, type DatabaseConnection, type Driver, type Kysely, type SqliteDatabase, SqliteDialect, SqliteDriver } from 'kysely';
-import Database from 'libsql';
+import type Libsql from 'libsql';
 import { ManufacturingFault } from '../faults.js';
 import { type Files, MODE } from '../files.js';
 import type { LedgerDialect } from './database.js';
@@ -12,10 +13,12 @@ const LOCK_WAIT_MS = 50;
 
 /** A ledger in one file, which several processes of one machine may share. The file is 0600; every commit is on the disk when it returns. */
 export async function sqliteDialect(path: string, files: Files): Promise<LedgerDialect> {
+  // Loaded only for who asks: it is native code.
+  const { default: Database } = await loadNative(() => import('libsql'));
   const where = `the ledger ${path}`;
   if (!(await files.list(dirname(path)))?.includes(basename(path)))
     await files.create(path, Buffer.alloc(0), MODE.secret).catch(ignoreTaken);
-  const open = (): Database.Database => {
+  const open = (): Libsql.Database => {
     const database = new Database(path, { timeout: LOCK_WAIT_MS });
     // WAL lets stations read while one writes; FULL syncs at every commit.
     for (const pragma of ['busy_timeout = 50', 'journal_mode = WAL', 'synchronous = FULL', 'foreign_keys = ON']) {
@@ -44,7 +47,7 @@ export async function sqliteDialect(path: string, files: Files): Promise<LedgerD
 }
 
 // libsql leaves a statement that failed open until its garbage is collected, and an open "begin" keeps every later commit from working.
-function steady(database: Database.Database): SqliteDatabase {
+function steady(database: Libsql.Database): SqliteDatabase {
   return {
     close() {
       try {

@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemFiles } from '@zerotouch/manufacturing/files';
@@ -8,6 +7,7 @@ import { type Ledger, openLedger } from '@zerotouch/manufacturing/ledger/ledger'
 import type { Processes } from '@zerotouch/manufacturing/ledger/sessions';
 import t from 'tap';
 import { bareNode } from '../support/bare-node.js';
+import { folderInMemory } from '../support/folder-in-memory.js';
 import { type Power, powerThatFails } from './faulty-power.js';
 import { batchProblems } from './whole-batch.js';
 import { burn } from './workbench.js';
@@ -22,9 +22,7 @@ groups:
 `;
 const DEVICES = 3;
 
-// Thousands of syncs: in memory they take no time.
-const place = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'zerotouch-crash-'));
-t.teardown(() => rmSync(place, { recursive: true }));
+const place = folderInMemory(t);
 let runs = 0;
 
 /** Processes of one machine of which only the newest lives. */

@@ -1,15 +1,14 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openLedger } from '@zerotouch/manufacturing/ledger/ledger';
 import t from 'tap';
 import { startBurn } from '../manufacturing/children.js';
 import { batchProblems } from '../manufacturing/whole-batch.js';
 import { certified } from '../manufacturing/workbench.js';
+import { folderInMemory } from '../support/folder-in-memory.js';
 
 const COUNT = 80;
-const place = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'zerotouch-stations-'));
-t.teardown(() => rmSync(place, { recursive: true }));
+const place = folderInMemory(t);
 const spec = join(place, 'spec.yaml');
 writeFileSync(spec, certified('', COUNT));
 

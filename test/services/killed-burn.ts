@@ -1,5 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { seededEntropy } from '@zerotouch/foundation/entropy';
@@ -8,6 +7,7 @@ import t, { type Test } from 'tap';
 import { type ChildBurn, startBurn } from '../manufacturing/children.js';
 import { batchProblems } from '../manufacturing/whole-batch.js';
 import { certified } from '../manufacturing/workbench.js';
+import { folderInMemory } from '../support/folder-in-memory.js';
 
 /** Fewer of both make a short run of the same. */
 export const IMAGES = Number(process.env.ZT_TEST_IMAGES ?? 2_000);
@@ -16,8 +16,7 @@ export const KILLS = Number(process.env.ZT_TEST_KILLS ?? 200);
 /** Of the images that a burn is let write before it is killed. */
 const FEW = IMAGES / KILLS / 2;
 
-const place = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'zerotouch-crash-'));
-t.teardown(() => rmSync(place, { recursive: true }));
+const place = folderInMemory(t);
 /** The spec that is burnt. */
 export const spec = join(place, 'spec.yaml');
 writeFileSync(spec, certified('', IMAGES));

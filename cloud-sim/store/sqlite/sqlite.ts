@@ -1,5 +1,6 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
+import { loadNative } from '@zerotouch/foundation/load-native';
 import type { Database } from 'libsql';
 import { CloudFault } from '../../faults.js';
 import { FIRST_SERVICE, SERVICE_TABLES } from '../service-store.js';
@@ -46,7 +47,7 @@ const TABLES: readonly (keyof Tables)[] = Object.keys({
  */
 export async function sqliteStore(folder: string): Promise<Store> {
   // Loaded only for who asks: it is native code.
-  const { default: Libsql } = await import('libsql');
+  const { default: Libsql } = await loadNative(() => import('libsql'));
   const file = join(folder, STORE_FILE);
   let database: Database | undefined;
   try {
