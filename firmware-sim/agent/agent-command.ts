@@ -87,12 +87,14 @@ async function runAgent(file: string, version: string, json: boolean, signal: Ab
   await agent.stop();
 }
 
-function healthWords({ state, since, hub, deviceId, registrationId, lastError, settings, versions }: Health): string {
+function healthWords({ state, since, hub, deviceId, registrationId, lastError, warnings, settings, versions }: Health): string {
   const lines = [
     `${deviceId ?? registrationId ?? 'The device'} is ${state}${hub === null ? '' : ` on ${hub}`} since ${since} (zerotouch-device ${versions.agent}, Node ${versions.node})`,
   ];
   if (lastError !== null)
     lines.push(`  last error ${lastError.at}, when ${lastError.during}: ${lastError.message}`, `  what to do: ${lastError.remedy}`);
+  for (const { reason, where, until, remedy } of warnings)
+    lines.push(`  warning: ${reason} (${where}${until === undefined ? '' : `, until ${until}`})`, `  what to do: ${remedy}`);
   if (settings.refused !== null) lines.push(`  settings refused, ${settings.from} in force: ${settings.refused}`);
   return lines.join('\n');
 }

@@ -1,3 +1,4 @@
+import { warningCodes } from '../boot/root-warnings.js';
 import type { Metric, Sample } from './exposition.js';
 import type { Health } from './standing.js';
 
@@ -44,6 +45,11 @@ export function agentMetrics(health: Health, measures: Measures): Metric[] {
       Object.entries(counters.failures).map(([kind, value]) => ({ value, labels: { kind } })),
     ),
     counter('faults', 'Faults of flash or image', one(counters.faults)),
+    gauge(
+      'warnings',
+      'What works today and is known to end, by code',
+      warningCodes.map((code) => ({ value: health.warnings.filter((warning) => warning.code === code).length, labels: { code } })),
+    ),
     counter('settings_applied', 'Changed settings that were applied', one(counters.settingsApplied)),
     gauge('settings_refused', '1 while the settings in the file are not those in force', one(Number(settings.refused !== null))),
     gauge(

@@ -1,6 +1,7 @@
 import type { Clock } from '@zerotouch/foundation/clock';
 import { isFault } from '@zerotouch/foundation/fault';
 import type { FailureKind } from '../boot/ports.js';
+import type { DeviceWarning } from '../boot/root-warnings.js';
 import type { Device } from '../runtime/device.js';
 import { remedies } from './remedies.js';
 
@@ -46,6 +47,8 @@ export interface Health {
   readonly configVersion: number | null;
   readonly bootMs: number | null;
   readonly lastError: Trouble | null;
+  /** What works today and is known to end. */
+  readonly warnings: readonly DeviceWarning[];
   readonly settings: { readonly file: string; readonly from: 'file' | 'last-good'; readonly refused: string | null };
   /** `platform`: `linux-arm64`. */
   readonly versions: { readonly agent: string; readonly node: string; readonly platform: string; readonly settings: 1 };
@@ -155,6 +158,7 @@ export class Standing {
       configVersion: device?.config?.version ?? null,
       bootMs: device?.bootMs ?? null,
       lastError: this.#trouble ?? null,
+      warnings: device?.warnings ?? [],
       settings,
       versions: { agent: agentVersion, node: process.versions.node, platform: `${process.platform}-${process.arch}`, settings: 1 },
       image: device?.counters ?? { boots: 0, registrations: 0 },

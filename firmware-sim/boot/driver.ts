@@ -5,6 +5,7 @@ import type { AppliedConfig, Assignment } from './kept.js';
 import type { Order } from './obey.js';
 import type { Endpoint, HubSession, MountedFlash } from './ports.js';
 import { powerTable } from './power.js';
+import type { DeviceWarning } from './root-warnings.js';
 import { type Machine, type MachineEvent, poweredOff, step } from './supervisor.js';
 
 /**
@@ -52,6 +53,11 @@ export class Driver {
 
   get applied(): AppliedConfig | undefined {
     return this.#acts.applied;
+  }
+
+  /** What works today and is known to end. */
+  get warnings(): readonly DeviceWarning[] {
+    return this.#acts.warnings;
   }
 
   get flash(): MountedFlash | undefined {

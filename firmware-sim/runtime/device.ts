@@ -234,6 +234,11 @@ export class Device extends EventEmitter<DeviceEvents> {
     return this.#driver.applied;
   }
 
+  /** What works today and is known to end; each was told once as `warning`. */
+  get warnings(): readonly DeviceWarning[] {
+    return this.#driver.warnings;
+  }
+
   /** How often this image has been booted and assigned. */
   get counters(): Counters {
     return this.#driver.flash?.memory.counters() ?? this.#counters;

@@ -52,9 +52,18 @@ t.test('the exposition is what prom-client writes', async (t) => {
 
 t.test('an agent tells how its device is, in names and units as Prometheus wants them', async (t) => {
   const standing = new Standing(systemClock);
+  const warning = { code: 'SERVER_ROOT_RETIRES', where: 'CN=old', reason: 'it retires', remedy: 'wait' } as const;
   const health = standing.health({ file: 'device.yaml', from: 'file', refused: null }, '1.2.3');
   const metrics = agentMetrics(
-    { ...health, registrationId: 'pi-1', deviceId: 'pi-1', hub: 'hub.example', bootMs: 1500, image: { boots: 7, registrations: 2 } },
+    {
+      ...health,
+      registrationId: 'pi-1',
+      deviceId: 'pi-1',
+      hub: 'hub.example',
+      bootMs: 1500,
+      warnings: [warning],
+      image: { boots: 7, registrations: 2 },
+    },
     {
       runningMs: 0,
       certificates: [{ certificate: 'burnt', until: 1_800_000_000_000 }],
@@ -71,6 +80,8 @@ t.test('an agent tells how its device is, in names and units as Prometheus wants
     'zerotouch_agent_boots_total 7',
     'zerotouch_agent_registrations_total 2',
     'zerotouch_agent_failures_total{kind="throttled"} 0',
+    'zerotouch_agent_warnings{code="SERVER_ROOT_RETIRES"} 1',
+    'zerotouch_agent_warnings{code="SERVER_ROOTS_RETIRE"} 0',
     'zerotouch_agent_certificate_expiry_timestamp_seconds{certificate="burnt"} 1800000000',
     'zerotouch_agent_flash_erasures_total 3',
     'zerotouch_agent_flash_bad_sectors 1',

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { Standing } from '@zerotouch/firmware-sim/agent/standing';
 import { rootWarnings } from '@zerotouch/firmware-sim/boot/root-warnings';
 import { readServerRoots } from '@zerotouch/firmware-sim/identity/server-roots';
 import { type Device, type DeviceWarning, powerOn } from '@zerotouch/firmware-sim/runtime/power-on';
@@ -71,10 +72,13 @@ for (const client of ['sdk', 'wire'] as const) {
     );
 
     const told = new Promise((resolve) => before.events.on('reported', resolve));
-    t.match(await boot(both, before, LATE), [
+    const standing = new Standing(systemClock);
+    const warned = await boot(both, before, LATE, (device) => standing.attend(device));
+    t.match(warned, [
       { code: 'SERVER_ROOT_RETIRES', where: /CN=zerotouch/, until: '2049-12-31T23:59:59.000Z' },
       { code: 'SERVER_ROOTS_RETIRE', remedy: /burn/ },
     ]);
+    t.strictSame(standing.health({ file: 'device.yaml', from: 'file', refused: null }, '0.0.0').warnings, warned, 'its health tells them');
     t.match(await told, { patch: { warnings: { SERVER_ROOT_RETIRES: { until: '2049-12-31T23:59:59.000Z' } } } }, 'the hub is told');
   });
 }
