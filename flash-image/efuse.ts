@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { ImageFault } from './faults.js';
 
 /** Bytes of the eFuse block (purpose HMAC_UP) from which a chip derives its keys. */
@@ -30,6 +30,8 @@ export function readEfuseBeside(imagePath: string): Buffer | undefined {
   const path = efusePath(imagePath);
   let efuse: Buffer;
   try {
+    // Most images have none, and an error costs ten times the question.
+    if (statSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
     efuse = readFileSync(path);
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;

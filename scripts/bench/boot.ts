@@ -5,8 +5,8 @@ import { compiledHandshake } from './handshake.js';
 import { type BenchResult, median, ratio, resultOf, round } from './measure.js';
 import { imagesOf, withBatch } from './sides.js';
 
-/** Devices that boot before anything is measured: a process that has booted only hundreds is still being compiled. */
-const WARM_UP = 700;
+/** Devices that boot before anything is measured: a process that has booted only hundreds is still being compiled, and a fleet has thousands. */
+const WARM_UP = 2_000;
 /** Devices a round, and rounds; the contenders take turns, and medians are told. */
 const DEVICES = 200;
 const ROUNDS = 5;
