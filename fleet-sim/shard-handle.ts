@@ -1,13 +1,14 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { Fault } from '@zerotouch/foundation/fault';
+import { NODE_ARGUMENTS_FOR_THOUSANDS } from '@zerotouch/foundation/garbage';
 import { FleetFault } from './faults.js';
 import { emptyTally, type Tally } from './metrics.js';
 import type { ShardOrder } from './shard.js';
 import type { FromShard, ToShard } from './shard-messages.js';
 
-/** How Node runs such a process: a process a core has no use for threads that collect garbage beside it, they only take the other's core. */
-export const NODE_ARGUMENTS = ['--expose-gc', '--single-threaded-gc'] as const;
+/** How Node runs such a process. Its memory is measured with garbage collected. */
+export const NODE_ARGUMENTS = ['--expose-gc', ...NODE_ARGUMENTS_FOR_THOUSANDS] as const;
 
 /** A process of a fleet, seen from the fleet. */
 export class ShardHandle {

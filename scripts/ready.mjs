@@ -115,4 +115,8 @@ function run(what, command, args) {
   process.exit(1);
 }
 
-if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) makeReady('test');
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  makeReady('test');
+  // The command too: else the first test that starts it would hear that it is being built.
+  makeReady('scripts');
+}

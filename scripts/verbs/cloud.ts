@@ -9,6 +9,7 @@ import { CLOUD_FILE } from '@zerotouch/firmware-sim/runtime/cloud-file';
 import { inFile } from '@zerotouch/foundation/command/failure';
 import { aborted } from '@zerotouch/foundation/command/interruption';
 import { Fault } from '@zerotouch/foundation/fault';
+import { prepareForThousands } from '@zerotouch/foundation/garbage';
 import { Option } from 'commander';
 import { azCommands, azFolder } from '../az-commands.js';
 import { tellEvents } from '../cloud-events.js';
@@ -114,6 +115,7 @@ async function runCloud(
     claim[Symbol.dispose]();
     removeIfEmpty(dirname(CLOUD_FILE));
   });
+  prepareForThousands();
   const { startCloud } = await import('@zerotouch/cloud-sim/cloud');
   await using cloud = await startCloud({ ...options, ...given });
   const imports = [];

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { NODE_ARGUMENTS_FOR_THOUSANDS } from '@zerotouch/foundation/garbage';
 import type { Logger } from 'pino';
 import { CloudFault } from '../../faults.js';
 import { FrontedSocket } from './fronted-socket.js';
@@ -41,8 +42,8 @@ export class Front {
 
   constructor({ orders, onConnection, log }: FrontParts) {
     this.#process = fork(fileURLToPath(new URL('./tls-front.js', import.meta.url)), [], {
-      // Not those of this process: a debugger's port can be had once. Threads that collect garbage would only take another front's core.
-      execArgv: ['--single-threaded-gc'],
+      // Not those of this process: a debugger's port can be had once.
+      execArgv: [...NODE_ARGUMENTS_FOR_THOUSANDS],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc', 'pipe'],
     });
     this.#way = this.#process.stdio[WAY_DESCRIPTOR] as Duplex;
