@@ -72,7 +72,10 @@ async function fill(stage, { name, room, description, readme, command, workers =
   for (const [source, folder] of Object.entries(folders)) cpSync(join(top, source), join(stage, folder), { recursive: true });
   for (const each of rooms) copyTypes(each, join(stage, 'types'));
   mkdirSync(join(stage, 'bin'));
-  writeFileSync(join(stage, 'bin', `${name}.js`), `#!/usr/bin/env node\nimport '../dist/${bundleName(command)}.js';\n`, { mode: 0o755 });
+  copyFileSync(join(top, 'scripts', 'node-version.mjs'), join(stage, 'bin', 'node-version.mjs'));
+  // A second `import` statement would be linked, and fail, before the first is run.
+  const start = `#!/usr/bin/env node\nimport './node-version.mjs';\n\nawait import('../dist/${bundleName(command)}.js');\n`;
+  writeFileSync(join(stage, 'bin', `${name}.js`), start, { mode: 0o755 });
   const exports = Object.entries(doors).map(([door, file]) => [
     door,
     { types: `./types/${file.replace('/build/', '/')}.d.ts`, default: `./dist/${bundleName(file)}.js` },

@@ -37,10 +37,10 @@ settings=$root/etc/$name/device.yaml
 # Everything is looked at before anything is written.
 [ -n "$root" ] || [ "$(id -u)" -eq 0 ] || fail 'must be run as root: sudo'
 node=${NODE:-$(command -v node || true)}
-[ -n "$node" ] || fail 'there is no node; install Node 20.15 or later'
+[ -n "$node" ] || fail 'there is no node; install Node 20.15 or later (of 22: 22.2)'
 node=$("$node" -p process.execPath) || fail "$node does not run"
-"$node" -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 15) ? 0 : 1)' ||
-  fail "$node is version $("$node" -v); expected 20.15 or later"
+"$node" -e 'process.exit("crc32" in require("node:zlib") ? 0 : 1)' ||
+  fail "$node is version $("$node" -v); expected 20.15 or later (of 22: 22.2)"
 command=$package/bin/$name.js
 [ -f "$command" ] || command=$package/bin/$name.mjs
 [ -f "$command" ] || fail "$package holds no command $name; run install.sh where npm put it: \$(npm root -g)/$name/service"
