@@ -50,3 +50,16 @@ export function powerThatFails(at: number, strike: (name: string) => void): Powe
   };
   return { files, watch: (moment) => point(moment), passed };
 }
+
+/** A disk that takes so many images, and no more: whoever writes the next one waits for ever, and `stalled` is told of it once. */
+export function diskThatStalls(files: Files, images: number, stalled: () => void): Files {
+  let left = images;
+  return {
+    ...files,
+    create: async (path, bytes, mode) => {
+      if (path.includes('/images/')) left -= 1;
+      if (left === -1) stalled();
+      return left < 0 ? new Promise<void>(() => {}) : files.create(path, bytes, mode);
+    },
+  };
+}

@@ -38,8 +38,12 @@ t.test('stations that start at once share a new batch without a duplicate', asyn
 
 t.test('a station that is unplugged is made up for by the other', async (t) => {
   const batch = newBatch('unplugged');
-  const [first, second] = [startBurn({ ...batch, unplugAfter: 1 }), startBurn(batch)];
-  t.equal((await first.end).signal, 'SIGKILL');
+  const first = startBurn({ ...batch, stallAfter: 5 });
+  await first.stalled;
+  const second = startBurn(batch);
+  await second.burning();
+  first.child.kill('SIGKILL');
+  t.equal((await first.end).signal, 'SIGKILL', 'it was at work, with devices in hand that the other one could not take');
   const { code, stderr } = await second.end;
   t.equal(code, 0, stderr);
   const ledger = await openLedger(batch.address);
