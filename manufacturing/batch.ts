@@ -8,7 +8,7 @@ import type { Entropy } from '@zerotouch/foundation/entropy';
 import { type BatchSources, checkAuthority, fingerprintsOf, openSources, type SourcesRequest } from './batch-sources.js';
 import { runLine } from './burn-line.js';
 import type { Delivered, Demand } from './demand.js';
-import { type Documents, enrolmentOf, type IdentifiedDevice, writeEnrolments, writeManifest } from './documents.js';
+import { enrolmentOf, type IdentifiedDevice, type ManifestDocuments, writeEnrolments, writeManifest } from './documents.js';
 import { enrolmentFile } from './enrol.js';
 import { ManufacturingFault } from './faults.js';
 import { type Files, systemFiles } from './files.js';
@@ -127,7 +127,7 @@ export async function burnBatch(spec: BatchSpec, options: BurnOptions): Promise<
       const { individualSecret } = sources;
       const station = { out, idScope, endpoint, files, entropy, flash, individualSecret, held: () => book.held };
       const counts = await burnAll({ plan, ledger, book, station, sources, author, options, onProgress });
-      const written = await finish(book, { spec, out, sources, ledger, clock, files });
+      const written = await finish(book, { spec, out, sources, ledger, clock, files, layout: flash.layout });
       for (const file of written) onProgress({ kind: 'written', file });
       return { ...counts, seconds: (clock.monotonic() - started) / 1000, out };
     } finally {
@@ -235,7 +235,7 @@ function deliveredOf(spec: BatchSpec, sources: BatchSources, device: IdentifiedD
 }
 
 /** Writes the documents of the batch from the ledger; what other stations have burnt is in them. */
-async function finish(book: StationBook, documents: Documents): Promise<string[]> {
+async function finish(book: StationBook, documents: ManifestDocuments): Promise<string[]> {
   for (let state = await book.lock(); ; state = await book.lock()) {
     if (state === undefined) {
       await documents.clock.wait(LOOK_MS);

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { ENROLMENT_FILE, type IndividualEnrolment } from '@zerotouch/azure-wire/enrolment';
+import type { Layout } from '@zerotouch/flash-image/layout';
 import type { Clock } from '@zerotouch/foundation/clock';
 import { type BatchSources, individualEntropy } from './batch-sources.js';
 import { drawKeys } from './credentials.js';
@@ -21,6 +22,11 @@ export interface Documents {
   ledger: Ledger;
   clock: Clock;
   files: Files;
+}
+
+/** What a manifest needs beside: the layout of every image. */
+export interface ManifestDocuments extends Documents {
+  layout: Layout;
 }
 
 /** States of devices that have an image and an enrolment. */
@@ -60,9 +66,9 @@ export async function writeEnrolments({
  * Writes the signed manifest from the ledger, in the order of the plan.
  * @throws ManufacturingFault OUT_UNUSABLE
  */
-export async function writeManifest({ spec, out, sources, ledger, clock, files }: Documents): Promise<string> {
+export async function writeManifest({ spec, out, sources, ledger, clock, files, layout }: ManifestDocuments): Promise<string> {
   const path = join(out, MANIFEST_FILE);
-  const head = manifestHead({ spec, authority: sources.authority, madeAt: clock.now() });
+  const head = manifestHead({ spec, authority: sources.authority, layout, madeAt: clock.now() });
   async function* devices(): AsyncGenerator<ManifestDevice> {
     for await (const device of ledger.devices(spec.batch, { states: BURNT })) yield manifestEntry(spec, device);
   }

@@ -37,7 +37,11 @@ export const defaultFlash: FlashPlan = { chip: DEFAULT_CHIP, layout: defaultLayo
 
 /** First byte of every application and bootloader image. Source: esp-idf, app image format. */
 const IMAGE_MAGIC = 0xe9;
-const FACTORY_MINIMUM = 0x3000;
+/** Factory data fit one page, and so many bytes of server roots beside the longest names and two keys. */
+const FACTORY_MINIMUM = 0x1000;
+const ROOTS_IN_ONE_PAGE = 2_500;
+const DEVICE_MINIMUM = 0x3000;
+const CERTIFICATES_MINIMUM = 0x2000;
 const KEY_SIZE = 32;
 
 type FlashSpec = Pick<
@@ -68,13 +72,18 @@ export async function openFlash(spec: FlashSpec, files: Pick<Files, 'read'>): Pr
       },
     );
   };
-  need(`factory data (data, nvs, named ${FACTORY_PARTITION})`, (one) => isNvs(one) && one.name === FACTORY_PARTITION, FACTORY_MINIMUM);
+  const serverRoots = await readServerRoots(spec, files);
+  need(
+    `factory data (data, nvs, named ${FACTORY_PARTITION})`,
+    (one) => isNvs(one) && one.name === FACTORY_PARTITION,
+    serverRoots === undefined || serverRoots.length <= ROOTS_IN_ONE_PAGE ? FACTORY_MINIMUM : 2 * FACTORY_MINIMUM,
+  );
   need(
     `what the device writes (data, nvs, named ${DEVICE_PARTITION})`,
     (one) => isNvs(one) && one.name === DEVICE_PARTITION,
-    FACTORY_MINIMUM,
+    DEVICE_MINIMUM,
   );
-  if (spec.groups.some((group) => group.attestation === 'x509')) need('certificates (0x3F, 6)', isSecureCert, FACTORY_MINIMUM - 0x1000);
+  if (spec.groups.some((group) => group.attestation === 'x509')) need('certificates (0x3F, 6)', isSecureCert, CERTIFICATES_MINIMUM);
   if (encryption === 'key-partition') need('NVS keys (data, nvs_keys)', isNvsKeys, 0x1000);
   if (app !== undefined) need('the application (app)', ({ type }) => type === partitionType.app, app.length);
   const room = TABLE_OFFSET - chips[chip].bootloaderOffset;
@@ -85,7 +94,6 @@ export async function openFlash(spec: FlashSpec, files: Pick<Files, 'read'>): Pr
       expected: `at most ${room} bytes on an ${chip}`,
     });
   }
-  const serverRoots = await readServerRoots(spec, files);
   const inputs = {
     ...(app === undefined ? {} : { app }),
     ...(bootloader === undefined ? {} : { bootloader }),

@@ -45,6 +45,7 @@ const recordSchema = z.discriminatedUnion('type', [
     endpoint: z.string(),
     tool: z.string(),
     madeAt: z.string(),
+    partitionTable: z.string().optional(),
     authority: z.object({ root: certificate.optional(), lines: z.array(certificate), batches: z.array(certificate).optional() }).optional(),
   }),
   z.looseObject({

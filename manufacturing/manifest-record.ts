@@ -14,6 +14,8 @@ export interface ManifestHead {
   tool: string;
   /** ISO 8601, UTC. */
   madeAt: string;
+  /** SHA-256 of the partition table of every image, as it is flashed; lower-case hexadecimal. Absent in manifests of older versions of the tool. */
+  partitionTable?: string;
   /** Absent where no device has a certificate. */
   authority?: {
     /** Absent where each line signs itself. */

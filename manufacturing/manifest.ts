@@ -1,4 +1,6 @@
-import type { X509Certificate } from 'node:crypto';
+import { hash, type X509Certificate } from 'node:crypto';
+import type { Layout } from '@zerotouch/flash-image/layout';
+import { encodePartitionTable } from '@zerotouch/flash-image/partition-table';
 import type { Authority } from './authority.js';
 import type { AuthorityLevel } from './authority-levels.js';
 import type { ManifestHead } from './manifest-record.js';
@@ -42,14 +44,23 @@ export interface ManifestDevice {
 export interface ManifestParts {
   spec: BatchSpec;
   authority: Authority | undefined;
+  layout: Layout;
   /** Milliseconds since 1970. */
   madeAt: number;
 }
 
 /** What the manifest of a batch begins with. */
-export function manifestHead({ spec, authority, madeAt }: ManifestParts): ManifestHead {
+export function manifestHead({ spec, authority, layout, madeAt }: ManifestParts): ManifestHead {
   const { batch, idScope, endpoint } = spec;
-  const base = { version: 2, batch, idScope, endpoint, tool: `zerotouch ${VERSION}`, madeAt: new Date(madeAt).toISOString() } as const;
+  const base = {
+    version: 2,
+    batch,
+    idScope,
+    endpoint,
+    tool: `zerotouch ${VERSION}`,
+    madeAt: new Date(madeAt).toISOString(),
+    partitionTable: hash('sha256', encodePartitionTable(layout)),
+  } as const;
   if (authority === undefined) return base;
   const { root, chains, levels } = authority;
   const at = (level: AuthorityLevel): ManifestCertificate[] => {

@@ -3,17 +3,21 @@ import { ENTRY_SIZE, encodeBlobIndex, encodeNamespace, encodeSmall, encodeVariab
 import { BITMAP_OFFSET, ENTRIES, encodePageHeader, entryState, PAGE_SIZE, pageState, setEntryStates, slotOffset } from './page.js';
 import { checkName, checkValue, type NvsEntry } from './value.js';
 
+/** A page in use, one to move to, one that stays free. */
+const WRITABLE_PAGES = 3;
+
 /**
  * A whole NVS partition of `size` bytes with the entries in the given order, byte for byte as Espressif's generator makes it: a namespace is
- * numbered where it first appears, the last used page stays active, one page stays free.
+ * numbered where it first appears, the last used page stays active, one page stays free, but not where there are fewer than three: such a
+ * partition is only read.
  *
  * Throws an {@link ImageFault} `NVS_KEY`, `NVS_VALUE`, `NVS_SIZE` or `NVS_FULL`.
  */
 export function generateNvs(entries: readonly NvsEntry[], size: number): Buffer {
-  if (size % PAGE_SIZE !== 0 || size < 3 * PAGE_SIZE) {
+  if (size % PAGE_SIZE !== 0 || size < PAGE_SIZE) {
     throw new ImageFault('NVS_SIZE', 'an NVS partition cannot have this size', {
       seen: size,
-      expected: `a multiple of ${PAGE_SIZE} bytes, at least ${3 * PAGE_SIZE}`,
+      expected: `a multiple of ${PAGE_SIZE} bytes`,
     });
   }
   const writer = new PageWriter(Buffer.alloc(size, 0xff));
@@ -54,12 +58,14 @@ function writeBlob(writer: PageWriter, namespace: number, key: string, value: Ui
   writer.append(encodeBlobIndex(namespace, key, { size: value.length, count, start: 0 }));
 }
 
-/** Pages filled one after the other; the last one stays free. */
+/** Pages filled one after the other; the last one stays free where a device may write. */
 class PageWriter {
   #page = 0;
   #slot = 0;
+  readonly #end: number;
 
   constructor(readonly partition: Buffer) {
+    this.#end = partition.length < WRITABLE_PAGES * PAGE_SIZE ? partition.length : partition.length - PAGE_SIZE;
     encodePageHeader(pageState.active, 0).copy(partition, 0);
   }
 
@@ -86,7 +92,7 @@ class PageWriter {
   }
 
   nextPage(): void {
-    if ((this.#page + 2) * PAGE_SIZE >= this.partition.length) throw full();
+    if ((this.#page + 1) * PAGE_SIZE >= this.#end) throw full();
     this.partition.writeUInt32LE(pageState.full, this.#page * PAGE_SIZE);
     this.#page++;
     this.#slot = 0;
@@ -96,7 +102,7 @@ class PageWriter {
 
 function full(): ImageFault {
   return new ImageFault('NVS_FULL', 'the values do not fit the NVS partition', {
-    expected: 'values that leave one page free',
+    expected: `values that leave one page free where there are ${WRITABLE_PAGES} or more`,
     remedy: 'give the partition more pages',
   });
 }

@@ -13,6 +13,7 @@ import { type FlashPlan, openFlash } from '../flash.js';
 import type { Ledger } from '../ledger/ledger.js';
 import { MANIFEST_FILE } from '../manifest.js';
 import { readManifest } from '../manifest-read.js';
+import type { ManifestHead } from '../manifest-record.js';
 import { SIGNER_FILES } from '../manifest-signer.js';
 import { IMAGE_FOLDER } from '../out-folder.js';
 import { type BatchEvents, eventsOf } from '../rework/events.js';
@@ -86,6 +87,8 @@ class Audit {
   readonly #layout: Layout | undefined;
   /** Whether a whole batch was among the paths, so that what the spec plans must be there. */
   #whole = false;
+  /** What the manifest that was named says. */
+  #partitionTable: string | undefined;
   #records: Promise<(id: string) => DeviceRecord | null> | undefined;
 
   constructor(options: AuditOptions, flash: FlashPlan | undefined) {
@@ -96,7 +99,7 @@ class Audit {
 
   async images(paths: readonly string[]): Promise<void> {
     const recordOf = await this.#recordsOfOption();
-    for (const path of paths) await this.#image(path, path, this.#context(), { recordOf });
+    for (const path of paths) await this.#image(path, path, this.#context(), { recordOf, partitionTable: this.#partitionTable });
   }
 
   async batch(folder: string): Promise<void> {
@@ -117,7 +120,10 @@ class Audit {
     for (const finding of openedBy) this.#count(finding);
     let said: BatchEvents | undefined;
     await using _closing = { [Symbol.asyncDispose]: async () => ledger?.close() };
-    for await (const record of signed ? this.#manifest(manifest, folder) : []) {
+    const onHead = ({ partitionTable }: ManifestHead): void => {
+      company.partitionTable = partitionTable;
+    };
+    for await (const record of signed ? this.#manifest(manifest, folder, onHead) : []) {
       left.delete(record.image);
       if (ledger !== undefined) {
         said ??= await eventsOf(ledger, (await ledger.device(record.registrationId))?.batch);
@@ -157,13 +163,14 @@ class Audit {
   }
 
   /** The devices of a manifest; everything that is wrong with it is told. */
-  async *#manifest(path: string, folder: string): AsyncGenerator<DeviceRecord> {
+  async *#manifest(path: string, folder: string, onHead: (head: ManifestHead) => void): AsyncGenerator<DeviceRecord> {
     const trust = await this.#trust(folder);
     if (trust === undefined) this.#tell((tell) => tell('MANIFEST_UNVOUCHED', path));
     for await (const { line, record, problems } of readManifest(linesOf(path), trust)) {
       this.#tell((tell) => {
         for (const { code, summary } of problems) tell(code, `${path}, line ${line}`, summary);
       });
+      if (record?.type === 'batch') onHead(record);
       if (record?.type !== 'device') continue;
       if (/^images\/[^/\\]+\.bin$/.test(record.image)) yield record;
       else this.#tell((tell) => tell('MANIFEST_UNREADABLE', `${path}, line ${line}`, 'the image lies outside of the batch'));
@@ -177,7 +184,10 @@ class Audit {
       const records = new Map<string, DeviceRecord>();
       if ((await modeOf(manifest)) === undefined)
         throw new ManufacturingFault('AUDIT_PATH', 'there is no such manifest', { where: manifest });
-      for await (const record of this.#manifest(manifest, dirname(manifest)))
+      const onHead = ({ partitionTable }: ManifestHead): void => {
+        this.#partitionTable = partitionTable;
+      };
+      for await (const record of this.#manifest(manifest, dirname(manifest), onHead))
         records.set(canonicalRegistrationId(record.registrationId), record);
       return (id: string) => records.get(canonicalRegistrationId(id)) ?? null;
     })();

@@ -21,7 +21,7 @@ export const FINDINGS = {
   IMAGE_UNREADABLE: error('the file is not a flash image, or is damaged where its partitions are told', BURN_AGAIN),
   LAYOUT_FOREIGN: error(
     'the image has another partition layout than the batch',
-    'burn it with the layout of the batch, or name the spec that it was burnt from with --batch',
+    'burn it with the layout of the batch, or name its manifest (--manifest) or the spec that it was burnt from (--batch)',
   ),
   FACTORY_DAMAGED: error('the factory data cannot be read: the device would not know its own name', BURN_AGAIN),
   CERTIFICATES_DAMAGED: error('the partition of the certificates is damaged', BURN_AGAIN),

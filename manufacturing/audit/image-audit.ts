@@ -16,6 +16,8 @@ import type { Uniques } from './uniques.js';
 /** What an image is compared with, beside itself; what is absent is not compared. */
 export interface Company {
   layout?: Layout | undefined;
+  /** The hash of the partition table that the manifest names; a layout goes before it. */
+  partitionTable?: string | undefined;
   enrolments?: EnrolmentIndex | undefined;
   spec?: SpecIndex | undefined;
   uniques?: Uniques | undefined;
@@ -38,7 +40,7 @@ export function auditImage(file: ImageFile, context: AuditContext, company: Comp
   const tpm =
     registrationId !== undefined &&
     (company.enrolments?.isTpm(registrationId) === true || company.spec?.attestationOf(registrationId) === 'tpm');
-  checkFlash(facts, context, company.layout, tell);
+  checkFlash(facts, context, company, tell);
   checkNames(facts, context, tell);
   if (identity !== undefined) checkChain(identity, registrationId, context, tell);
   checkServerRoots(facts, context, tell);

@@ -29,10 +29,22 @@ t.test('a string of the greatest length fills a page', async (t) => {
   t.same(shown(readNvs(generateNvs(list, 0x4000))), shown(list));
 });
 
+t.test('a partition that is only read may be smaller, and has no page to spare', async (t) => {
+  const list: NvsEntry[] = [
+    { namespace: 'n', key: 'a', value: { type: 'blob', value: Buffer.alloc(3000, 7) } },
+    { namespace: 'n', key: 'b', value: { type: 'blob', value: Buffer.alloc(3000, 8) } },
+  ];
+  const [small, large] = [generateNvs(list, 0x2000), generateNvs(list, 0x3000)];
+  t.ok(small.equals(large.subarray(0, 0x2000)), 'the same pages');
+  t.same(shown(readNvs(small)), shown(list));
+  t.same(shown(readNvs(generateNvs(list.slice(1), 0x1000))), shown(list.slice(1)));
+});
+
 t.test('what does not fit is refused', async (t) => {
   const blob = (length: number): NvsEntry => ({ namespace: 'n', key: 'b', value: { type: 'blob', value: Buffer.alloc(length) } });
   t.throws(() => generateNvs([blob(8000)], 0x3000), { code: 'NVS_FULL' });
-  t.throws(() => generateNvs([], 0x2000), { code: 'NVS_SIZE' });
+  t.throws(() => generateNvs([blob(8000)], 0x2000), { code: 'NVS_FULL' });
+  t.throws(() => generateNvs([], 0), { code: 'NVS_SIZE' });
   t.throws(() => generateNvs([], 0x3001), { code: 'NVS_SIZE' });
   t.throws(() => generateNvs([{ namespace: 'n', key: 'x'.repeat(16), value: { type: 'u8', value: 1 } }], 0x3000), { code: 'NVS_KEY' });
   t.throws(() => generateNvs([{ namespace: '', key: 'x', value: { type: 'u8', value: 1 } }], 0x3000), { code: 'NVS_KEY' });

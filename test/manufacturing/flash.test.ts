@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readIdentity } from '@zerotouch/firmware-sim/identity/identity';
+import { encodeFactory } from '@zerotouch/flash-image/factory';
 import { openImage } from '@zerotouch/flash-image/image';
 import { decodeIntelHex } from '@zerotouch/flash-image/intel-hex';
 import { memoryStorage } from '@zerotouch/flash-image/storage';
@@ -120,6 +121,20 @@ for (const [what, top, expected] of [
   });
 }
 
+t.test('factory data fit the smallest partition that is let through', async (t) => {
+  const longest = {
+    idScope: '0ne'.padEnd(32, 'F'),
+    endpoint: 'x'.repeat(253),
+    registrationId: 'r'.repeat(128),
+    serial: 's'.repeat(128),
+    symmetricKey: Buffer.alloc(64),
+    secondaryKey: Buffer.alloc(64),
+  };
+  t.equal(encodeFactory({ ...longest, serverRoots: 'p'.repeat(2_500) }, 0x1000).length, 0x1000);
+  t.equal(encodeFactory({ ...longest, serverRoots: 'p'.repeat(6_000) }, 0x2000).length, 0x2000);
+  t.throws(() => encodeFactory({ ...longest, serverRoots: 'p'.repeat(6_000) }, 0x1000), { code: 'NVS_FULL' });
+});
+
 t.test('files that do not fit are refused before anything is burnt', async (t) => {
   const dir = folder(t);
   const write = (name: string, contents: string | Buffer) => {
@@ -132,7 +147,10 @@ t.test('files that do not fit are refused before anything is burnt', async (t) =
   await t.rejects(flash(`bootloader: ${write('big', Buffer.alloc(0x8001, 0xe9))}\n`), { code: 'FLASH_INPUT', expected: /32768/ });
   const csv = (text: string) => `partitions: ${write('p.csv', text)}\n`;
   await t.rejects(flash(csv('nvs,data,nvs,,16K\n')), { code: 'FLASH_INPUT', message: /factory data/ });
-  await t.rejects(flash(csv('fctry,data,nvs,,8K,readonly\n')), { code: 'FLASH_INPUT', message: /too small/ });
+  await t.rejects(flash(csv('fctry,data,nvs,,4K,readonly\nnvs,data,nvs,,12K\nc,0x3F,,,4K\n')), {
+    code: 'FLASH_INPUT',
+    message: /certificates/,
+  });
   await t.rejects(flash(csv('fctry,data,nvs,,12K\n')), { code: 'FLASH_INPUT', message: /device writes/ });
   await t.rejects(flash(csv('fctry,data,nvs,,12K\nnvs,data,nvs,,12K\n')), { code: 'FLASH_INPUT', message: /certificates/ });
   const noKeys = `encryption: key-partition\n${csv('fctry,data,nvs,,12K\nnvs,data,nvs,,12K\nc,0x3F,,,8K\n')}`;

@@ -7,6 +7,13 @@ import { burn, clockAt } from '../workbench.js';
 import { found, largerSpec, sameSpec, spec } from './batch-cases.js';
 import { context, craft, pki, texts } from './craft.js';
 
+/** Factory data in the smallest partition that can be read, and an application twice as large. */
+const OWN_LAYOUT = `esp_secure_cert, 0x3F, 6, 0xd000, 8K, readonly
+nvs, data, nvs, 0x10000, 0x6000
+fctry, data, nvs, 0x16000, 4K, readonly
+factory, app, factory, 0x20000, 2M
+`;
+
 const codesIn = async (findings: ReturnType<typeof found>): Promise<string[]> => (await findings).map(({ code }) => code);
 
 t.test('a batch as it was burnt has no finding', async (t) => {
@@ -67,6 +74,20 @@ t.test('a batch of keys alone is vouched for by the signer beside it', async (t)
   const out = join(t.testdir(), 'out');
   await burn(spec.replace(/\n.*x509.*\n/, '\n'), out);
   t.strictSame(await found(out), []);
+});
+
+t.test('the layout of a batch is the one that its manifest names', async (t) => {
+  const dir = t.testdir({ 'own.csv': OWN_LAYOUT });
+  const [out, usual] = [join(dir, 'own'), join(dir, 'usual')];
+  await burn(spec.replace('groups:', `partitions: ${join(dir, 'own.csv')}\ngroups:`), out);
+  await burn(spec, usual);
+  const manifest = join(out, 'manifest.jsonl');
+  t.strictSame(await found(out), [], 'a layout of its own is no foreign one');
+  t.strictSame(await found(join(out, 'images', 'x-000001.bin'), { manifest }), []);
+  t.strictSame(await codesIn(found(join(out, 'images', 'x-000001.bin'))), ['LAYOUT_FOREIGN'], 'without its manifest it is');
+  cpSync(join(usual, 'images', 'k-000003.bin'), join(out, 'images', 'k-000003.bin'));
+  const codes = await codesIn(found(out));
+  t.ok(codes.includes('LAYOUT_FOREIGN'), `the usual layout is foreign there: ${codes.join()}`);
 });
 
 t.test('truncated and random files are found out, and never crash it', async (t) => {
