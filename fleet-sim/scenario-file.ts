@@ -1,8 +1,8 @@
 import type { Scenario } from '@zerotouch/firmware-sim/scenario/scenario';
 import { scenarios } from '@zerotouch/firmware-sim/scenario/shipped';
 import { Fault } from '@zerotouch/foundation/fault';
+import { readYamlFile } from '@zerotouch/foundation/yaml-file';
 import { scenarioSchema } from './scenario-schema.js';
-import { readYamlFile } from './yaml-file.js';
 
 /** Where a scenario is named, and from where its file is seen. */
 export interface ScenarioPlace {
@@ -29,9 +29,8 @@ export function readScenario(nameOrFile: string, { where, pathOf = (path) => pat
   const parsed = scenarioSchema.safeParse(data);
   if (parsed.success) return parsed.data as Scenario;
   const [issue] = parsed.error.issues;
-  const path = (issue?.path ?? []).map((part) => (typeof part === 'number' ? part : String(part)));
   throw new Fault('BAD_CONFIG', issue?.message ?? 'this is no scenario', {
-    where: locate(path),
+    where: locate(issue?.path ?? []),
     remedy: '`zerotouch schema scenario` tells what a scenario may say',
   });
 }

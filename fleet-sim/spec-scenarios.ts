@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { leastSeconds } from '@zerotouch/firmware-sim/scenario/duration';
+import type { YamlFile } from '@zerotouch/foundation/yaml-file';
 import { z } from 'zod';
 import { FleetFault } from './faults.js';
 import { readScenario } from './scenario-file.js';
@@ -22,23 +23,30 @@ export const fleetScenario = z.strictObject({
  */
 export function readFleetScenarios(
   entries: readonly z.infer<typeof fleetScenario>[],
-  { fileName, regions }: { fileName: string; regions: readonly string[] },
+  { fileName, locate, regions }: { fileName: string; locate: YamlFile['locate']; regions: readonly string[] },
 ): FleetScenario[] {
   const read = entries.map(({ scenario, ...rest }, index) => {
-    const where = `${fileName}, scenarios.${index}`;
     if (rest.region !== undefined && !regions.includes(rest.region)) {
-      throw unfit(where, 'the region is not one of regions', rest.region, regions.join(', ') || 'regions in the spec');
+      throw unfit(
+        locate(['scenarios', index, 'region']),
+        'the region is not one of regions',
+        rest.region,
+        regions.join(', ') || 'regions in the spec',
+      );
     }
     return {
       ...rest,
-      scenario: readScenario(scenario, { where: `${where}.scenario`, pathOf: (path) => resolve(dirname(fileName), path) }),
+      scenario: readScenario(scenario, {
+        where: locate(['scenarios', index, 'scenario']),
+        pathOf: (path) => resolve(dirname(fileName), path),
+      }),
     };
   });
   const texts = new Map<string, string>();
   for (const [index, { scenario }] of read.entries()) {
     const text = JSON.stringify(scenario);
     if ((texts.get(scenario.name) ?? text) !== text) {
-      throw unfit(`${fileName}, scenarios.${index}`, 'two different scenarios have one name', scenario.name, 'a name for each');
+      throw unfit(locate(['scenarios', index]), 'two different scenarios have one name', scenario.name, 'a name for each');
     }
     texts.set(scenario.name, text);
   }
@@ -50,14 +58,19 @@ export function readFleetScenarios(
  * @param said in the spec, seconds
  * @throws FleetFault SCENARIO_UNFIT when that is shorter than a scenario lasts
  */
-export function patienceFor(scenarios: readonly FleetScenario[], said: number | undefined, usual: number, fileName: string): number {
+export function patienceFor(
+  scenarios: readonly FleetScenario[],
+  said: number | undefined,
+  usual: number,
+  locate: YamlFile['locate'],
+): number {
   const lengths = scenarios.map(({ scenario }) => leastSeconds(scenario));
   const longest = Math.max(0, ...lengths);
   if (said === undefined) return longest === 0 ? usual : Math.max(usual, Math.ceil(longest) + RECOVERY_SECONDS);
   if (said > longest) return said;
   const index = lengths.indexOf(longest);
   throw unfit(
-    `${fileName}, scenarios.${index}`,
+    locate(['scenarios', index]),
     `the scenario ${scenarios[index]?.scenario.name} cannot end before the fleet gives up: a fleet leaps over no wait`,
     `giveUpAfterSeconds: ${said}`,
     `more than ${Math.ceil(longest)}, or left out`,

@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { clientNames } from '@zerotouch/firmware-sim/transport/client-names';
 import { transportNames } from '@zerotouch/firmware-sim/transport/transport-names';
-import { parseDocument } from 'yaml';
+import { parseYaml } from '@zerotouch/foundation/yaml-file';
 import { z } from 'zod';
 import { FleetFault } from './faults.js';
 import { fleetScenario, patienceFor, readFleetScenarios } from './spec-scenarios.js';
@@ -105,42 +105,30 @@ export function fleetSpecJsonSchema(): Record<string, unknown> {
  * @throws FleetFault FLEET_SPEC naming file and field, SCENARIO_UNFIT; Fault of a scenario's file
  */
 export function parseFleetSpec(text: string, fileName: string): FleetSpec {
-  const document = parseDocument(text, { prettyErrors: true });
-  const [syntax] = document.errors;
-  if (syntax !== undefined) throw bad(fileName, syntax.message.split('\n')[0] ?? 'no YAML');
-  let data: unknown;
-  try {
-    data = document.toJS();
-  } catch (cause) {
-    throw bad(fileName, cause instanceof Error ? cause.message : 'unreadable');
-  }
+  const { data, locate } = parseYaml(text, fileName, (summary, where) => bad(where, summary));
   const parsed = schema.safeParse(data);
   if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw bad(`${fileName}, ${issue?.path.join('.') || 'top'}`, issue?.message ?? 'invalid');
+    const [issue] = parsed.error.issues;
+    const unknown = issue?.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : [];
+    throw bad(locate([...(issue?.path ?? []), ...unknown]), issue?.message ?? 'invalid');
   }
   const spec = parsed.data;
   if ((spec.images === undefined) === (spec.burn === undefined)) {
     const seen = spec.images === undefined ? 'neither' : 'both';
-    throw bad(
-      `${fileName}, images`,
-      'a fleet has either images or burn',
-      seen,
-      'images: the folder of a burnt batch, or burn: { spec, out }',
-    );
+    throw bad(locate(['images']), 'a fleet has either images or burn', seen, 'images: the folder of a burnt batch, or burn: { spec, out }');
   }
   const names = spec.regions?.map(({ name }) => name) ?? [];
   if (spec.powerOn.profile === 'outage') {
     const { region } = spec.powerOn;
-    if (!names.includes(region)) throw bad(`${fileName}, powerOn.region`, 'is not one of regions', region, names.join(', ') || 'regions');
+    if (!names.includes(region)) throw bad(locate(['powerOn', 'region']), 'is not one of regions', region, names.join(', ') || 'regions');
   }
   for (const [index, { client, transport }] of spec.clients.entries()) {
     const able = client === 'sdk' || transport === 'mqtt' || (client === 'wire' && transport === 'mqtt-ws');
     if (!able)
-      throw bad(`${fileName}, clients.${index}.transport`, `the client ${client} does not speak it`, transport, 'mqtt, or client sdk');
+      throw bad(locate(['clients', index, 'transport']), `the client ${client} does not speak it`, transport, 'mqtt, or client sdk');
   }
-  const scenarios = readFleetScenarios(spec.scenarios, { fileName, regions: names });
-  const giveUpAfterSeconds = patienceFor(scenarios, spec.giveUpAfterSeconds, GIVE_UP_SECONDS, fileName);
+  const scenarios = readFleetScenarios(spec.scenarios, { fileName, locate, regions: names });
+  const giveUpAfterSeconds = patienceFor(scenarios, spec.giveUpAfterSeconds, GIVE_UP_SECONDS, locate);
   const pathOf = (path: string): string => resolve(dirname(fileName), path);
   const { burn } = spec;
   return {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { CloudOptions } from '@zerotouch/cloud-sim/cloud';
-import { readYamlFile } from '@zerotouch/fleet-sim/yaml-file';
+import { readYamlFile } from '@zerotouch/foundation/yaml-file';
 
 /**
  * Reads the file of `zerotouch cloud --config`, YAML or JSON. Paths in it are taken from its folder.

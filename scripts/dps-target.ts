@@ -58,6 +58,16 @@ export async function openService(
  * @throws Fault ENROLMENTS_MISSING; ManufacturingFault ENROLMENTS_UNREADABLE
  */
 export async function readEnrolments(dir: string): Promise<EnrolmentFile> {
+  const { where, text } = await readEnrolmentText(dir);
+  const { parseEnrolments } = await import('@zerotouch/manufacturing/enrol-file');
+  return parseEnrolments(text, where);
+}
+
+/**
+ * What the file of enrolments in the folder of a batch holds, unread, and where it is. Secret.
+ * @throws Fault ENROLMENTS_MISSING
+ */
+export async function readEnrolmentText(dir: string): Promise<{ where: string; text: string }> {
   const where = join(dir, ENROLMENT_FILE);
   const text = await readFile(where, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     throw new Fault('ENROLMENTS_MISSING', `the enrolments cannot be read (${cause.code})`, {
@@ -67,8 +77,7 @@ export async function readEnrolments(dir: string): Promise<EnrolmentFile> {
       cause,
     });
   });
-  const { parseEnrolments } = await import('@zerotouch/manufacturing/enrol-file');
-  return parseEnrolments(text, where);
+  return { where, text };
 }
 
 function parseSeconds(text: string): number {

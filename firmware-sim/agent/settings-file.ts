@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { inFileSync } from '@zerotouch/foundation/command/failure';
-import { isNode, LineCounter, parseDocument } from 'yaml';
+import { readYamlFile } from '@zerotouch/foundation/yaml-file';
 import { z } from 'zod';
 import { chooseEndpoint, requireClient } from '../runtime/boot-image.js';
 import { clientNames } from '../transport/client-names.js';
@@ -34,24 +33,15 @@ export const settingsSchema = z.strictObject({
  * @throws SettingsFault SETTINGS_SYNTAX, SETTINGS_INVALID, and what unusable options throw: BootFault BAD_OPTION, CLOUD_FILE, TransportFault
  */
 export function readSettingsFile(file: string): Settings {
-  const lines = new LineCounter();
-  const document = parseDocument(readFileSync(file, 'utf8'), { lineCounter: lines, prettyErrors: false });
-  const at = (offset: number): string => {
-    const { line, col } = lines.linePos(offset);
-    return `${file}:${line}:${col}`;
-  };
-  const [error] = document.errors;
-  if (error !== undefined) throw new SettingsFault('SETTINGS_SYNTAX', error.message, { where: at(error.pos[0]), expected: 'YAML' });
-  const parsed = settingsSchema.safeParse(document.toJS());
+  const syntax = (summary: string, where: string) => new SettingsFault('SETTINGS_SYNTAX', summary, { where, expected: 'YAML' });
+  const { data, locate } = readYamlFile(file, syntax);
+  const parsed = settingsSchema.safeParse(data);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     // A key that nobody knows is an issue of what it stands in.
     const unknown = issue?.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : [];
-    const field = [...(issue?.path.map(String) ?? []), ...unknown];
-    const node: unknown = field.length === 0 ? document.contents : document.getIn(field, true);
-    const offset = isNode(node) ? (node.range?.[0] ?? 0) : 0;
     throw new SettingsFault('SETTINGS_INVALID', issue?.message ?? 'not understood', {
-      where: [at(offset), field.join('.')].filter((part) => part !== '').join(' '),
+      where: locate([...(issue?.path ?? []), ...unknown]),
       remedy: 'all that the file may hold is in docs/guides/raspberry-pi.md',
     });
   }

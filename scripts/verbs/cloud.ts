@@ -1,7 +1,6 @@
 import { rmSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import { ENROLMENT_FILE, type EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
+import { dirname, resolve } from 'node:path';
+import type { EnrolmentFile } from '@zerotouch/azure-wire/enrolment';
 import { GLOBAL_DPS_HOST } from '@zerotouch/azure-wire/ids';
 import type { Cloud } from '@zerotouch/cloud-sim/cloud';
 import type { WebView } from '@zerotouch/cloud-sim/web/web';
@@ -13,6 +12,7 @@ import { prepareForThousands } from '@zerotouch/foundation/garbage';
 import { Option } from 'commander';
 import { azCommands, azFolder } from '../az-commands.js';
 import { tellEvents } from '../cloud-events.js';
+import { readEnrolmentText } from '../dps-target.js';
 import type { AddVerb, Job } from '../job.js';
 import type { MetricsServer } from '../metrics-server.js';
 import { parsePort, parseProcesses } from '../options.js';
@@ -180,15 +180,7 @@ async function printHosts({ config }: CloudVerbOptions, job: Job): Promise<undef
 }
 
 async function readEnrolments(dir: string): Promise<{ where: string; file: EnrolmentFile }> {
-  const where = join(dir, ENROLMENT_FILE);
-  const text = await readFile(where, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    throw new Fault('ENROLMENTS_MISSING', `the enrolments cannot be read (${cause.code})`, {
-      where,
-      expected: `${ENROLMENT_FILE} in the folder of a burnt batch`,
-      remedy: 'burn one with zerotouch burn SPEC --out DIR and name that DIR',
-      cause,
-    });
-  });
+  const { where, text } = await readEnrolmentText(dir);
   try {
     // Only its being JSON is checked here: the cloud itself checks every field when it takes the file.
     return { where, file: JSON.parse(text) as EnrolmentFile };

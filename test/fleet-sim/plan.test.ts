@@ -100,13 +100,14 @@ t.test('a spec that is wrong is refused by its field', async (t) => {
     (text: string): (() => unknown) =>
     () =>
       parseFleetSpec(text, 'fleet.yaml');
-  t.throws(wrong('version: 1'), { code: 'FLEET_SPEC', message: /fleet\.yaml, images/ });
-  t.throws(wrong('version: 1\nimages: a\nspeed: 3'), { code: 'FLEET_SPEC', message: /speed/ });
+  t.throws(wrong('version: 1'), { code: 'FLEET_SPEC', message: /fleet\.yaml:1:1 images/ });
+  t.throws(wrong('version: 1\nimages: a\nspeed: 3'), { code: 'FLEET_SPEC', message: /fleet\.yaml:3:8 speed/ });
   t.throws(wrong('version: 1\nimages: a\npowerOn: { profile: ramp }'), { code: 'FLEET_SPEC', message: /powerOn\.overSeconds/ });
   t.throws(wrong('version: 1\nimages: a\npowerOn: { profile: outage, region: mars, afterSeconds: 1, lastsSeconds: 1 }'), {
     message: /mars/,
   });
   t.throws(wrong('version: 1\nimages: a\nclients: [{ client: lean, transport: amqp }]'), { message: /clients\.0\.transport/ });
-  t.throws(wrong('version: [1'), { code: 'FLEET_SPEC' });
+  t.throws(wrong('version: [1'), { code: 'FLEET_SPEC', message: /fleet\.yaml:1:/ });
+  t.throws(wrong('version: 1\nimages: *nowhere'), { code: 'FLEET_SPEC', message: /fleet\.yaml: .*nowhere/ });
   t.equal(parseFleetSpec('{"version":1,"images":"batch"}', '/a/fleet.json').images, '/a/batch');
 });

@@ -86,7 +86,7 @@ t.test('a fleet waits for its bad days, or refuses those that it cannot wait for
     code: 'SCENARIO_UNFIT',
     message: /scenarios\.1: the scenario dns-gone cannot end.*seen "giveUpAfterSeconds: 600.*more than 1200/,
   });
-  wrong('scenarios: [{ scenario: no-such-day }]', { message: /fleet\.yaml, scenarios\.0\.scenario: there is no such scenario/ });
+  wrong('scenarios: [{ scenario: no-such-day }]', { message: /fleet\.yaml:\d+:25 scenarios\.0\.scenario: there is no such scenario/ });
   wrong('scenarios: [{ scenario: ./wrong.yaml }]', { code: 'BAD_CONFIG', message: /wrong\.yaml:3/ });
   wrong('scenarios: [{ scenario: link-drops, region: mars }]', { code: 'SCENARIO_UNFIT', message: /mars/ });
   wrong('scenarios: [{ scenario: dns-gone }, { scenario: ./dns-gone.yaml }]', { code: 'SCENARIO_UNFIT', message: /one name.*dns-gone/ });

@@ -58,6 +58,7 @@ t.test('a wrong configuration is refused with its place', async (t) => {
     ['version: 1\npolicies: [{ name: a, rights: [All] }]\n', 'BAD_CONFIG', /policies\.0\.rights\.0$/, /EnrollmentRead/],
     ['version: 1\nbehaviours: [{ behaviour: flaky, share: 2 }]\n', 'BAD_CONFIG', /behaviours\.0\.share$/, /<=1/],
     ['version: [\n', 'CONFIG_SYNTAX', /cloud\.yaml:\d+:\d+$/, /./],
+    ['version: *nowhere\n', 'CONFIG_SYNTAX', /cloud\.yaml$/, /nowhere/],
   ] as const) {
     const dir = t.testdir({ 'cloud.yaml': text });
     await t.rejects(readCloudConfig(join(dir, 'cloud.yaml')), { code, where, message }, text);

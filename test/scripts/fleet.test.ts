@@ -14,7 +14,7 @@ t.test('a fleet that cannot be powered on says why in one line, and how it ended
   const cases = [
     { args: ['nowhere.yaml'], code: 2, says: /nowhere\.yaml: the spec cannot be read/ },
     { args: ['wrong.yaml'], code: 2, says: /wrong\.yaml.*speed/ },
-    { args: ['short.yaml'], code: 2, says: /short\.yaml, scenarios\.0: the scenario dns-gone cannot end/ },
+    { args: ['short.yaml'], code: 2, says: /short\.yaml:3:13 scenarios\.0: the scenario dns-gone cannot end/ },
     { args: ['fleet.yaml', '--workers', '0'], code: 2, says: /processes/ },
     { args: ['fleet.yaml', '--report', 'nowhere/run.html'], code: 2, says: /nowhere\/run\.html: the page cannot be written \(ENOENT\)/ },
     { args: ['fleet.yaml', '--trace-one-in', '0'], code: 2, says: /a number of devices/ },
@@ -65,7 +65,7 @@ t.test('a fleet that burns as it goes says in one line what it lacks, before any
   });
   for (const [spec, says] of [
     ['unburnt.yaml', /nowhere\.yaml: the batch spec cannot be read/],
-    ['both.yaml', /both\.yaml, images: a fleet has either images or burn; seen "both"/],
+    ['both.yaml', /both\.yaml:2:9 images: a fleet has either images or burn; seen "both"/],
     ['local.yaml', /burnt for the local cloud/],
     ['many.yaml', /fewer devices than the fleet; seen 3; expected 4/],
     ['azure.yaml', /nobody said where; expected --to/],

@@ -43,6 +43,7 @@ metricsPort: 9464
 t.test('settings that are refused', async (t) => {
   const refused: Record<string, [text: string, code: string, message: RegExp]> = {
     'no YAML': ['version: 1\nimage: [', 'SETTINGS_SYNTAX', /bad\.yaml:2:9/],
+    'an alias of nothing': ['version: 1\nimage: *nowhere', 'SETTINGS_SYNTAX', /bad\.yaml: .*nowhere/],
     'an unknown key': ['version: 1\nimage: a\ntransprot: amqp', 'SETTINGS_INVALID', /bad\.yaml:3:12 transprot: .*transprot/],
     'another version': ['version: 2\nimage: a', 'SETTINGS_INVALID', /bad\.yaml:1:10 version/],
     'no image': ['version: 1', 'SETTINGS_INVALID', /bad\.yaml:1:1 image/],
