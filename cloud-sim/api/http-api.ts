@@ -13,19 +13,27 @@ export interface JsonApiSettings {
   bodyBytes: number;
   /** What JSON is declared as besides `application/json`. Default: nothing. */
   otherTypes?: readonly string[];
+  /** Whether several slashes in a path count as one. Default: they do not. */
+  ignoresEmptySegments?: boolean;
   answerError: AnswerError;
   /** What a path that nobody answers throws. */
   notFound(request: FastifyRequest): Error;
 }
 
 /** A router for an API that speaks JSON: paths ignore case and a slash at their end, a body may be empty. */
-export async function jsonApi({ bodyBytes, otherTypes = [], answerError, notFound }: JsonApiSettings): Promise<FastifyInstance> {
+export async function jsonApi({
+  bodyBytes,
+  otherTypes = [],
+  ignoresEmptySegments = false,
+  answerError,
+  notFound,
+}: JsonApiSettings): Promise<FastifyInstance> {
   const { fastify } = await import('fastify');
   const app = fastify({
     // A path that cannot be decoded reaches no route.
     frameworkErrors: answerError,
     bodyLimit: bodyBytes,
-    routerOptions: { caseSensitive: false, ignoreTrailingSlash: true, maxParamLength: 400 },
+    routerOptions: { caseSensitive: false, ignoreTrailingSlash: true, ignoreDuplicateSlashes: ignoresEmptySegments, maxParamLength: 400 },
   });
   const parseJson = app.getDefaultJsonParser('error', 'error');
   app.removeAllContentTypeParsers();

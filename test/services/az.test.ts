@@ -47,6 +47,11 @@ t.test('the real az, pointed here by what the cloud prints, links, weighs and mo
     t.match(hubMade, { name: hub, sku: { capacity: 2 }, properties: { hostName: `${hub}.azure-devices.net` } });
   }
   t.match(await az('iot', 'hub', 'show', '-n', 'line-hub-a', '-g', 'line'), { name: 'line-hub-a' });
+  const inGroup = await az<{ name: string }[]>('resource', 'list', '-g', 'line');
+  t.strictSame(inGroup.map(({ name }) => name).sort(), ['line-dps', 'line-hub-a', 'line-hub-b']);
+  t.match(await az('resource', 'show', '-g', 'line', '-n', 'line-hub-a', '--resource-type', 'Microsoft.Devices/IotHubs'), {
+    name: 'line-hub-a',
+  });
   const [a, b] = ['line-hub-a.azure-devices.net', 'line-hub-b.azure-devices.net'] as const;
 
   const connectionString = async (hub: string, policy: string) =>

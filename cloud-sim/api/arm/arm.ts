@@ -19,6 +19,7 @@ import { hubRoutes } from './hubs.js';
 import { Operations } from './operations.js';
 import { originOf } from './origin.js';
 import { operationsRoute } from './provider-operations.js';
+import { resourceRoutes } from './resource-routes.js';
 import { type ArmCall, type ArmRoute, PROVIDER } from './route.js';
 import { SERVICE_TYPE, serviceOf, serviceRoutes } from './services.js';
 import { mountSignIn, signInFlaw } from './sign-in.js';
@@ -57,10 +58,17 @@ async function makeRoutes(parts: ArmParts): Promise<FastifyInstance> {
   const tokens = new Tokens(parts);
   const groups = new ResourceGroups({ store, dps, park });
   const operations = new Operations(entropy);
-  const app = await jsonApi({ bodyBytes: BODY_BYTES, answerError: errorAnswer(parts), notFound: notServedHere });
+  // `az resource` sends `Microsoft.Devices//IotHubs/NAME`: the parent of a resource may be none.
+  const app = await jsonApi({
+    bodyBytes: BODY_BYTES,
+    ignoresEmptySegments: true,
+    answerError: errorAnswer(parts),
+    notFound: notServedHere,
+  });
   mountSignIn(app, { tokens, operator });
   const served = [
     ...groupRoutes(groups, operations),
+    ...resourceRoutes({ dps, park, groups }),
     ...serviceRoutes({ dps, groups, operations, entropy, limits }),
     ...certificateRoutes({
       type: SERVICE_TYPE,

@@ -7,7 +7,7 @@ import { HUB_TYPE } from './hub-names.js';
 import { type ArmCall, PROVIDER, resourceId, sameName } from './route.js';
 
 /** The hubs of a subscription as resources. @param group only those in it */
-export function shownAll(park: HubPark, { subscription }: ArmCall, group?: string): { id: string }[] {
+export function shownHubs(park: HubPark, { subscription }: ArmCall, group?: string): { id: string }[] {
   const records = [...park.running.values()].map(({ record }) => record).filter((record) => sameName(record.subscription, subscription));
   return records.filter(({ resourceGroup = DEFAULT_GROUP }) => group === undefined || sameName(resourceGroup, group)).map(shownHub);
 }

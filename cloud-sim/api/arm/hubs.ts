@@ -1,7 +1,7 @@
 import { deviceStatistics } from '../../hub/statistics.js';
 import { type HubChangeParts, patchHub, putHub } from './hub-change.js';
 import { findHub, HUB_TYPE, hubOf, isInGroup, nameAvailability } from './hub-names.js';
-import { shownAll, shownHub, skus, usages } from './hub-shown.js';
+import { shownHub, shownHubs, skus, usages } from './hub-shown.js';
 import { pageOf } from './pages.js';
 import { policyNamed, shownPolicy } from './policies.js';
 import { type ArmRoute, collectionUrls, PROVIDER } from './route.js';
@@ -26,14 +26,14 @@ export function hubRoutes(parts: HubChangeParts): ArmRoute[] {
     {
       method: 'GET',
       url: ofSubscription,
-      answer: async (call) => pageOf(shownAll(park, call), `/subscriptions/${call.subscription}/providers/${PROVIDER}/${HUB_TYPE}`, call),
+      answer: async (call) => pageOf(shownHubs(park, call), `/subscriptions/${call.subscription}/providers/${PROVIDER}/${HUB_TYPE}`, call),
     },
     {
       method: 'GET',
       url: ofGroup,
       answer: async (call) =>
         pageOf(
-          shownAll(park, call, (await parts.groups.need(call.subscription, call.group)).name),
+          shownHubs(park, call, (await parts.groups.need(call.subscription, call.group)).name),
           `/subscriptions/${call.subscription}/resourceGroups/${call.group}/providers/${PROVIDER}/${HUB_TYPE}`,
           call,
         ),

@@ -50,14 +50,14 @@ export function serviceRoutes(parts: ServiceResourcesParts): ArmRoute[] {
       method: 'GET',
       url: ofSubscription,
       answer: async (call) =>
-        pageOf(await shownAll(dps, call), `/subscriptions/${call.subscription}/providers/${PROVIDER}/${SERVICE_TYPE}`, call),
+        pageOf(await shownServices(dps, call), `/subscriptions/${call.subscription}/providers/${PROVIDER}/${SERVICE_TYPE}`, call),
     },
     {
       method: 'GET',
       url: ofGroup,
       answer: async (call) =>
         pageOf(
-          await shownAll(dps, call, (await parts.groups.need(call.subscription, call.group)).name),
+          await shownServices(dps, call, (await parts.groups.need(call.subscription, call.group)).name),
           `/subscriptions/${call.subscription}/resourceGroups/${call.group}/providers/${PROVIDER}/${SERVICE_TYPE}`,
           call,
         ),
@@ -155,7 +155,8 @@ function isIn(record: ServiceRecord, { subscription, group }: ArmCall): boolean 
   return sameName(record.subscription, subscription) && sameName(record.resourceGroup, group);
 }
 
-async function shownAll(dps: DpsPark, { subscription }: ArmCall, group?: string): Promise<{ id: string }[]> {
+/** The DPS instances of a subscription as resources. @param group only those in it */
+export async function shownServices(dps: DpsPark, { subscription }: ArmCall, group?: string): Promise<{ id: string }[]> {
   const found = [];
   for (const service of dps.list()) {
     const record = await service.record();

@@ -232,6 +232,34 @@ t.test('resource groups hold what is made in them, and long lists come in pages'
   t.equal(cloud.hubs.length, 3, 'what was refused took nothing away');
 });
 
+t.test('all resources of a subscription and of a group in one list', async (t) => {
+  const cloud = await cloudFor(t);
+  const { call } = await managerOf(t, cloud);
+  const subscription = `/subscriptions/${SUBSCRIPTION}`;
+  const group = `${subscription}/resourceGroups/mine`;
+  await call('PUT', group, { body: { location: 'westeurope' } });
+  await call('PUT', `${group}/providers/Microsoft.Devices/IotHubs/hub-mine`, { body: { ...hub, tags: { line: '7' } } });
+  const names = async (path: string, filter?: string): Promise<string[]> => {
+    const query = `api-version=2022-09-01${filter === undefined ? '' : `&$filter=${encodeURIComponent(filter)}`}`;
+    const { body } = await call<{ value: { name: string }[] }>('GET', `${path}/resources?${query}`);
+    return body.value.map(({ name }) => name);
+  };
+  t.strictSame(await names(subscription), ['hub-mine', 'hub-eus', 'hub-weu', 'zerotouch']);
+  t.strictSame(await names(group), ['hub-mine']);
+  t.strictSame(await names(subscription, "resourceGroup eq 'MINE'"), ['hub-mine']);
+  t.strictSame(await names(subscription, "resourceType eq 'Microsoft.Devices/provisioningServices'"), ['zerotouch']);
+  t.strictSame(await names(subscription, "tagName eq 'line' and tagValue eq '7'"), ['hub-mine']);
+  t.strictSame(await names(subscription, "name eq 'hub-weu' and location eq 'eastus'"), []);
+  t.match(await call('GET', `${subscription}/resources?api-version=2022-09-01&$filter=changedTime%20gt%201`), {
+    status: 400,
+    body: { error: { message: /changedTime/ } },
+  });
+  t.match(await call('GET', `${subscription}/resourceGroups/nowhere/resources?api-version=2022-09-01`), { status: 404 });
+  t.match(await call('GET', `${group}/providers/Microsoft.Devices//IotHubs/hub-mine`), { status: 200, body: { name: 'hub-mine' } });
+  const [first] = (await call<{ value: object[] }>('GET', `${group}/resources?api-version=2022-09-01`)).body.value;
+  t.strictSame(Object.keys(first ?? {}), ['id', 'name', 'type', 'location', 'tags', 'sku'], 'nothing of what is in it');
+});
+
 t.test('a hub that was deleted stays away after a restart, until it is made again', async (t) => {
   const data = t.testdir();
   const first = await startCloud({ data });
