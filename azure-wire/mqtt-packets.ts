@@ -73,9 +73,9 @@ export function encodePuback(messageId: number): Buffer {
   return Buffer.of(0x40, 0x02, messageId >> 8, messageId & 0xff);
 }
 
-/** The answer to a CONNECT, without a session that was kept. Source: 3.2. */
-export function encodeConnack(returnCode: number): Buffer {
-  return Buffer.of(0x20, 0x02, 0x00, returnCode);
+/** The answer to a CONNECT. @param sessionPresent whether something of an earlier session was kept. Source: 3.2. */
+export function encodeConnack(returnCode: number, sessionPresent = false): Buffer {
+  return Buffer.of(0x20, 0x02, sessionPresent ? 1 : 0, returnCode);
 }
 
 /** @param granted for each filter its QoS, or 128 where it is refused. Source: 3.9 */

@@ -155,8 +155,8 @@ export const hubChoices = {
   expiredThumbprintLeaf: { value: 'refused', why: 'a certificate is good within its validity only, even where its thumbprint is known' },
   groupDeviceAuthentication: { value: 'selfSigned', why: "the hub does not know the group's CA: DPS writes the leaf's thumbprint" },
   sessionPresent: {
-    value: false,
-    why: 'messages are kept in any case; subscriptions are not, so that a client that subscribes again after each connection, as all do, is right',
+    value: 'where CleanSession is 0 and a subscription to messages was kept',
+    why: 'the subscription to cloud-to-device messages is documented to stay across sessions with CleanSession 0; of the others nothing is said, and clients subscribe to them again',
   },
   foreignFilter: { value: 128, why: 'MQTT 3.1.1 failure in the SUBACK: only documented filters are supported' },
   subscriptionsAtOnce: { value: 5, why: 'documented as five topics at a time; the sixth is answered with 128' },

@@ -304,9 +304,11 @@ export class Hub {
       journal: this.#journal,
       clock: this.#clock,
       entropy: this.entropy,
+      registry: this.registry,
     };
     const { authentication, generationId, expiresAt } = verdict;
-    return { session: new HubSession({ identity, transport, apiVersion, authentication, generationId }, ground), expiresAt };
+    const kept = moduleId === undefined ? device?.messageSubscription : undefined;
+    return { session: new HubSession({ identity, transport, apiVersion, authentication, generationId, kept }, ground), expiresAt };
   }
 }
 

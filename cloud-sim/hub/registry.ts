@@ -116,6 +116,15 @@ export class Registry {
     return changed;
   }
 
+  /** Keeps a device's subscription to its messages for its next MQTT connection, or none; no operator sees that, so the etag stays. */
+  async keepSubscription(deviceId: string, qos: 0 | 1 | undefined): Promise<void> {
+    await this.#parts.store.devices.update(this.#key(deviceId), (current) => {
+      if (current === undefined) return undefined;
+      const { messageSubscription: _, ...others } = current;
+      return qos === undefined ? others : { ...others, messageSubscription: qos };
+    });
+  }
+
   /** Takes a device out, with its modules. @returns the twin it had */
   async remove(deviceId: string): Promise<TwinRecord | undefined> {
     const { store } = this.#parts;

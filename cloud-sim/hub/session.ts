@@ -20,6 +20,7 @@ import { type Identity, identityName } from './identity.js';
 import type { Line, Lines } from './lines.js';
 import type { LockedMessage, Messages, Settlement } from './messages.js';
 import type { Methods } from './methods.js';
+import type { Registry } from './registry.js';
 import type { AuthenticationType } from './sign-in.js';
 import { bagged, connectionProperties, type Telemetry } from './telemetry.js';
 import type { HubThrottle, HubThrottled } from './throttle.js';
@@ -51,6 +52,7 @@ export interface SessionGround {
   journal: Journal;
   clock: Clock;
   entropy: Entropy;
+  registry: Pick<Registry, 'keepSubscription'>;
 }
 
 /** Who signed in. */
@@ -60,12 +62,14 @@ export interface SignedIn {
   apiVersion: string | undefined;
   authentication: AuthenticationType;
   generationId: string;
+  /** QoS of the subscription to messages that was kept from an earlier MQTT connection. */
+  kept: 0 | 1 | undefined;
 }
 
 /** A signed-in device or module, whatever the protocol: what it may ask of its hub. */
 export class HubSession {
   readonly identity: Identity;
-  readonly #who: SignedIn;
+  #who: SignedIn;
   readonly #ground: SessionGround;
 
   constructor(who: SignedIn, ground: SessionGround) {
@@ -159,6 +163,17 @@ export class HubSession {
   /** @returns whether the lock was still good */
   settle(lockToken: string, how: Settlement): Promise<boolean> {
     return this.#ground.messages.settle(this.identity.deviceId, lockToken, how);
+  }
+
+  /** QoS of the subscription to messages that is kept; `undefined`: none. */
+  get keptSubscription(): 0 | 1 | undefined {
+    return this.#who.kept;
+  }
+
+  /** Keeps a subscription to messages for the device's next MQTT connection, or none. */
+  async keepSubscription(qos: 0 | 1 | undefined): Promise<void> {
+    this.#who = { ...this.#who, kept: qos };
+    await this.#ground.registry.keepSubscription(this.identity.deviceId, qos);
   }
 
   /** The device listens for methods from now on. */

@@ -191,6 +191,8 @@ export interface DeviceRecord {
   statusReason?: string;
   /** UTC, ISO 8601; absent: never changed. */
   statusUpdated?: string;
+  /** QoS of the subscription to its messages that is kept for its next MQTT connection; absent: none. */
+  messageSubscription?: 0 | 1;
 }
 
 /** A module of a device: an identity of its own within it. */

@@ -151,7 +151,7 @@ export class MqttConnection implements Watched {
     this.#expiresAt = expiresAt;
     this.#session = session;
     this.#will = willOf(packet);
-    this.#write(encodeConnack(connack.accepted));
+    this.#write(encodeConnack(connack.accepted, session.present));
     session.opened({ send: (message) => this.#send(message), end: (cause) => this.#end(cause) });
   }
 

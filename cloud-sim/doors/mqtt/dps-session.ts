@@ -5,6 +5,8 @@ import type { MqttSession, Published, PublishOutcome } from './session.js';
 
 /** DPS over MQTT: topics in, replies out. Source: iot-dps/iot-dps-mqtt-support. */
 export class DpsMqttSession implements MqttSession {
+  /** DPS keeps no session, whatever CleanSession says. Source: docs/iot-dps-mqtt-support. */
+  readonly present = false;
   readonly #dps: DpsSession;
   #subscribed = false;
 

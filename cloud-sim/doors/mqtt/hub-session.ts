@@ -26,18 +26,31 @@ export class HubMqttSession implements MqttSession {
   readonly #known: ReadonlySet<string>;
   readonly #messageFilters: readonly string[];
   readonly #held: Held;
+  readonly #log: Logger;
+  /** Whether nothing of this session is kept, nor was taken over from an earlier one. */
+  readonly #clean: boolean;
   #line: Line | undefined;
   #outlet: Outlet | undefined;
 
-  constructor(hub: HubSession, log: Logger) {
+  constructor(hub: HubSession, { log, clean }: { log: Logger; clean: boolean }) {
     const { deviceId, moduleId } = hub.identity;
     this.#hub = hub;
+    this.#log = log;
+    this.#clean = clean;
     this.#held = new Held(hub, log);
     this.#messageFilters = moduleId === undefined ? written(deviceId).map(hubFilters.cloudToDevice) : [];
     const inputs =
       moduleId === undefined ? [] : written(deviceId).flatMap((id) => written(moduleId).flatMap((m) => hubFilters.moduleInputs(id, m)));
     const { twinResponse, desired, methods } = hubFilters;
     this.#known = new Set([twinResponse, desired, methods, ...this.#messageFilters, ...inputs]);
+    const [messages] = this.#messageFilters;
+    const { keptSubscription } = hub;
+    if (clean) this.#keep(undefined);
+    else if (messages !== undefined && keptSubscription !== undefined) this.#filters.set(messages, keptSubscription);
+  }
+
+  get present(): boolean {
+    return !this.#clean && this.#hub.keptSubscription !== undefined;
   }
 
   opened(outlet: Outlet): void {
@@ -55,6 +68,8 @@ export class HubMqttSession implements MqttSession {
       end: (cause) => outlet.end(cause),
     };
     this.#hub.attach(this.#line);
+    // What a kept subscription brings goes out behind the CONNACK.
+    this.#deliver();
   }
 
   closed(cause: string): void {
@@ -68,12 +83,16 @@ export class HubMqttSession implements MqttSession {
     this.#filters.set(filter, qos);
     // What follows goes out behind the SUBACK.
     if (filter === hubFilters.methods) queueMicrotask(() => this.#hub.listens());
-    if (this.#messageFilters.includes(filter)) this.#deliver();
+    if (this.#messageFilters.includes(filter)) {
+      if (!this.#clean) this.#keep(qos);
+      this.#deliver();
+    }
     return true;
   }
 
   unsubscribe(filter: string): void {
     this.#filters.delete(filter);
+    if (this.#messageFilters.includes(filter)) this.#keep(undefined);
   }
 
   async publish({ topic, payload, retain, will }: Published): Promise<PublishOutcome> {
@@ -127,6 +146,11 @@ export class HubMqttSession implements MqttSession {
       // Without an acknowledgement, sent is all that can be known.
       if (qos === 0) done();
     });
+  }
+
+  #keep(qos: 0 | 1 | undefined): void {
+    if (qos === this.#hub.keptSubscription) return;
+    this.#hub.keepSubscription(qos).catch((error: unknown) => this.#log.error({ err: error }, 'a subscription could not be kept'));
   }
 
   #reply(rid: string, reply: TwinReply): Outgoing[] {

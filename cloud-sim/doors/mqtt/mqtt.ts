@@ -66,7 +66,7 @@ export function mqttReceptionist({ dps, hubs, journal }: MqttServices): Receptio
     if ('reason' in opened) return { returnCode: hubCode(opened.reason.rule), cause: opened.reason.text };
     const { session, expiresAt } = opened;
     return {
-      session: new HubMqttSession(session, journal.log),
+      session: new HubMqttSession(session, { log: journal.log, clean: connect.clean !== false }),
       longestSilenceSeconds: hubLimits.keepAliveServerSeconds.value,
       ...(expiresAt === undefined ? {} : { expiresAt }),
     };

@@ -29,6 +29,8 @@ export interface Outlet {
 
 /** A service behind MQTT, for one connection that it let in. */
 export interface MqttSession {
+  /** Whether something was kept of an earlier session: CONNACK says so. */
+  readonly present: boolean;
   /** The connection is open: CONNACK is on its way. */
   opened(outlet: Outlet): void;
   /**
