@@ -10,6 +10,7 @@
 #   ZT_TEST_PKCS11JS          a folder in which the package pkcs11js is installed
 #   ZT_TEST_TIME_SERVER       host:port of an NTP server (chrony) that tells the machine's time
 #   ZT_TEST_MOSQUITTO         an MQTT broker that a test may start
+#   ZT_TEST_PYTHON            Debian's Python, with paho-mqtt and uamqp
 #   ZT_TEST_CHROMIUM          the browser that the web view is tested in
 #   ZT_TEST_BUN               Bun, as the npm package brings it
 #   ZT_TEST_ARM64_NODE        Node for arm64 and armv7, through qemu-user
@@ -29,6 +30,9 @@ install_packages() {
   # The device agent: systemd-notify and systemd-analyze; what listens in the place of systemd.
   command -v systemd-notify >/dev/null || missing+=(systemd)
   command -v python3 >/dev/null || missing+=(python3)
+  # What Azure's SDKs for Python and C are made of.
+  /usr/bin/python3 -c 'import paho.mqtt' 2>/dev/null || missing+=(python3-paho-mqtt)
+  /usr/bin/python3 -c 'import uamqp' 2>/dev/null || missing+=(python3-uamqp)
   command -v qemu-aarch64 >/dev/null || missing+=(qemu-user)
   [ -e /usr/aarch64-linux-gnu/lib/libstdc++.so.6 ] || missing+=(libstdc++6-arm64-cross)
   [ -e /usr/arm-linux-gnueabihf/lib/libstdc++.so.6 ] || missing+=(libstdc++6-armhf-cross)
@@ -188,7 +192,7 @@ run() {
   local time
   time=$(free_port)
   start_chrony "$folder.chrony" "$time"
-  export ZT_TEST_TIME_SERVER="127.0.0.1:$time" ZT_TEST_MOSQUITTO=/usr/sbin/mosquitto
+  export ZT_TEST_TIME_SERVER="127.0.0.1:$time" ZT_TEST_MOSQUITTO=/usr/sbin/mosquitto ZT_TEST_PYTHON=/usr/bin/python3
   ZT_TEST_CHROMIUM=$(command -v chromium)
   export ZT_TEST_CHROMIUM
   local status=0
@@ -203,7 +207,7 @@ restart() {
 case "${1:-}" in
 run | restart) "$@" ;;
 *)
-  sed -n '2,16s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,17s/^# \{0,1\}//p' "$0" >&2
   exit 2
   ;;
 esac

@@ -11,7 +11,7 @@ import { FrameGuard, MAX_FRAME, PROTOCOL } from './guard.js';
 import { createContainer, decodedMessage } from './library.js';
 import { type ConnectionMeans, CREDIT, type LinkHandler, type Outcome } from './links.js';
 import { Pipe } from './pipe.js';
-import { External, type Mechanism, Plain, type SaslIdentity, Unknown } from './sasl.js';
+import { External, Later, type Mechanism, Plain, type SaslIdentity, Unknown } from './sasl.js';
 import { Tpm } from './sasl-tpm.js';
 
 /** Sessions and links that one connection may have; bytes it may send without completing a message. */
@@ -130,6 +130,8 @@ export class AmqpConnection implements Watched {
       const mechanisms: Record<string, () => Mechanism> = {
         PLAIN: () => this.#judged(new Plain(this.#identity)),
         TPM: () => this.#judged(new Tpm(this.#identity, (arrival) => this.#parts.receive.challenge(arrival, this.#by))),
+        MSSBCBS: () => this.#judged(new Later()),
+        ANONYMOUS: () => this.#judged(new Later()),
         EXTERNAL: () => this.#judged(new External(() => presentedCertificate(channel.tls) !== undefined)),
       };
       // Asked for a mechanism it does not know, the library would leave the connection open.
@@ -197,9 +199,9 @@ export class AmqpConnection implements Watched {
       return;
     }
     const incoming = link.is_receiver();
-    // Both ends of a link name its address; the one that is ours must be echoed.
-    if (incoming) link.set_target(link.target);
-    else link.set_source(link.source);
+    // Both ends of a link name both its addresses: Azure's library in C takes an answer that lacks one for a refusal.
+    if (link.source !== undefined) link.set_source(link.source);
+    if (link.target !== undefined) link.set_target(link.target);
     const given: unknown = incoming ? link.target?.address : link.source?.address;
     const address = typeof given === 'string' ? given : '';
     this.#handler ??= this.#parts.behind(address, this.#means());

@@ -10,6 +10,7 @@ import type { DpsSession } from '../../dps/session.js';
 import type { Transport } from '../../reasons.js';
 import { guid } from '../../unique.js';
 import { formalRefusal, wireOf } from '../dps-refusal.js';
+import { pathOf } from './links.js';
 import { amqpError, readRequest, replyMessage } from './messages.js';
 import type { SaslIdentity } from './sasl.js';
 import type { TpmArrival } from './sasl-tpm.js';
@@ -92,9 +93,9 @@ export function amqpReceptionist({ dps, clock, entropy }: DpsAmqpParts): AmqpRec
   }
 }
 
-/** `{idScope}/registrations/{registrationId}`, with or without `amqps://{host}/` before it: clients send both. */
+/** `{idScope}/registrations/{registrationId}`. */
 function readAddress(address: string): { idScope: string; registrationId: string } | undefined {
-  const match = /^(?:amqps?:\/\/[^/]*\/)?([^/]+)\/registrations\/([^/]+)$/i.exec(address);
+  const match = /^([^/]+)\/registrations\/([^/]+)$/i.exec(pathOf(address));
   const [, idScope, registrationId] = match ?? [];
   return idScope === undefined || registrationId === undefined ? undefined : { idScope, registrationId };
 }

@@ -13,14 +13,14 @@ import { hubRefusal, unknownHub } from '../hub-refusal.js';
 import { DeviceLinks } from './hub-device-links.js';
 import { hubAmqpError, textOf } from './hub-messages.js';
 import { ServiceLinks } from './hub-service-links.js';
-import { type ConnectionMeans, CREDIT, type Incoming, type LinkHandler, type Outcome } from './links.js';
+import { type ConnectionMeans, CREDIT, type Incoming, type LinkHandler, type Outcome, pathOf } from './links.js';
 
 /** Where tokens are put. Source: AMQP CBS (OASIS, working draft). */
 const CBS = '$cbs';
 
 /** Whether an address is a hub's. */
 export function isHubAddress(address: string): boolean {
-  return address === CBS || /^\/?(devices|messages)\//i.test(address);
+  return pathOf(address) === CBS || /^(devices|messages)\//i.test(pathOf(address));
 }
 
 /** The hubs behind the links of one connection: who is there is told by a token on `$cbs`, by SASL PLAIN, or by the client certificate. */
@@ -43,7 +43,7 @@ export class HubLinks implements LinkHandler {
   }
 
   attach(link: Sender | Receiver, address: string): void {
-    if (address === CBS) {
+    if (pathOf(address) === CBS) {
       if (link.is_receiver()) {
         this.#tokens.add(link as Receiver);
         (link as Receiver).add_credit(CREDIT);
@@ -109,7 +109,7 @@ export class HubLinks implements LinkHandler {
   }
 
   async #open(link: Sender | Receiver, address: string): Promise<{ entry: ServiceErrorEntry; text: string } | undefined> {
-    const path = address.replace(/^\//, '').split('/').map(decoded);
+    const path = pathOf(address).split('/').map(decoded);
     const identity = deviceIn(path);
     if (identity === undefined) {
       const service = this.#service ?? (await this.#signInService());

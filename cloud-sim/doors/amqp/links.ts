@@ -48,5 +48,10 @@ export interface LinkHandler {
   closed?(cause: string): void;
 }
 
+/** The path of an address: clients write it alone, behind a slash, or behind `amqps://{host}/`, as Azure's in C does. */
+export function pathOf(address: string): string {
+  return address.replace(/^amqps?:\/\/[^/]*/i, '').replace(/^\//, '');
+}
+
 /** Messages that a client may send ahead of their answers. */
 export const CREDIT = 10;

@@ -55,6 +55,18 @@ export class External implements Mechanism {
   }
 }
 
+/**
+ * SASL ANONYMOUS (RFC 4505), and what Azure calls MSSBCBS: nobody says who they are, for a token comes later, over the link `$cbs`, or the
+ * certificate of the TLS handshake counts. Source: azure-uamqp-c, saslclient with saslmssbcbs.
+ */
+export class Later implements Mechanism {
+  outcome: boolean | undefined;
+
+  start(): undefined {
+    this.outcome = true;
+  }
+}
+
 /** A mechanism that was not offered. */
 export class Unknown implements Mechanism {
   outcome: boolean | undefined;
