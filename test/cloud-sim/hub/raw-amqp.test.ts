@@ -43,6 +43,22 @@ t.test('devices and services sign in by SASL PLAIN, with the name of the hub or 
   t.equal(String((message?.body as { content: Buffer }).content), name);
 });
 
+t.test('a device signs in as the SDK in C does: nobody by SASL, then a token, and addresses that name the host', async (t) => {
+  const { cloud, host, hub, token } = await open(t);
+  const device = new RawAmqp(t, cloud, { username: 'nobody' });
+  const [replies, tokens] = [await device.receiver('$cbs'), await device.sender('$cbs')];
+  const told = once(replies, 'message') as Promise<[EventContext]>;
+  const properties = { operation: 'put-token', type: 'servicebus.windows.net:sastoken', name: `${host}/devices/dev-1` };
+  await device.send(tokens, { message_id: '1', to: '$cbs', reply_to: 'cbs', application_properties: properties, body: token } as Message);
+  t.match((await told)[0].message, { application_properties: { 'status-code': 200 } });
+  const base = `amqps://${host}/devices/dev-1`;
+  const events = hub.events();
+  await device.send(await device.sender(`${base}/messages/events`), { body: 'by its whole address' });
+  t.match((await events.next()).value, { deviceId: 'dev-1' });
+  const inbox = await device.receiver(`${base}/messages/devicebound`, 'the-inbox-of-the-device');
+  t.match([inbox.source.address, inbox.target.address], [`${base}/messages/devicebound`, 'the-inbox-of-the-device'], 'both are answered');
+});
+
 t.test('who is not let in by SASL PLAIN hears it at the link, and the reason is kept', async (t) => {
   const { cloud, host, hub, key, token, as } = await open(t);
   await hub.createDevice({ deviceId: 'dev-2' });

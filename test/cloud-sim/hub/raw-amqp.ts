@@ -23,8 +23,8 @@ export class RawAmqp {
   readonly #connection: Connection;
   readonly #gone: Promise<never>;
 
-  /** @param login user name and password of SASL PLAIN */
-  constructor(t: Test, cloud: Cloud, login: { username: string; password: string }) {
+  /** @param login user name and password of SASL PLAIN; a name alone signs in by ANONYMOUS */
+  constructor(t: Test, cloud: Cloud, login: { username: string; password?: string }) {
     const container = rhea.create_container();
     for (const event of ['receiver_error', 'sender_error', 'connection_error', 'error']) container.on(event, () => {});
     this.#gone = new Promise((_, reject) => container.on('disconnected', () => reject(new Error('the connection ended'))));
@@ -47,8 +47,9 @@ export class RawAmqp {
   }
 
   /** A link to receive on, once it is open. */
-  receiver(address: string): Promise<Receiver> {
-    const receiver = this.#connection.open_receiver({ source: { address } } as rhea.ReceiverOptions);
+  receiver(address: string, target?: string): Promise<Receiver> {
+    const here = target === undefined ? {} : { target: { address: target } };
+    const receiver = this.#connection.open_receiver({ source: { address }, ...here } as rhea.ReceiverOptions);
     return this.#opened(receiver, 'receiver_open');
   }
 
