@@ -33,7 +33,7 @@ const DIFFERENCES: readonly (readonly [what: string, here: string])[] = [
   ['a link without api-version over AMQP', 'is taken for the oldest version that is served'],
   [
     'SASL over AMQP',
-    'PLAIN, EXTERNAL and TPM are offered, none is needed with a certificate; a wrong token is told at register, not in the SASL outcome',
+    'PLAIN, EXTERNAL, TPM, MSSBCBS and ANONYMOUS are offered, none is needed with a certificate; a wrong token is told at register, not in the SASL outcome',
   ],
   ['TPM', 'RSA endorsement and storage root keys; the last field of the key blob (data) is empty'],
   [
