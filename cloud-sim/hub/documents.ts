@@ -1,10 +1,8 @@
 import { timestampUtc } from '@zerotouch/azure-wire/errors';
 import type { JsonObject, JsonValue } from '@zerotouch/azure-wire/twin';
-import type { DeviceAuthentication, DeviceRecord, ModuleRecord, TwinRecord } from '../store/store.js';
+import type { DeviceAuthentication, DeviceRecord, ModuleRecord, Stamp, TwinRecord } from '../store/store.js';
 import type { Activity } from './lines.js';
-
-/** A time that never was, as Azure writes it. */
-export const NEVER = '0001-01-01T00:00:00Z';
+import { NEVER, type TimedSection, timedSection, timeOfProperty } from './property-times.js';
 
 /** What is shown of a device besides its records. */
 export interface Presence {
@@ -98,20 +96,21 @@ export function twinDocument(twin: TwinRecord, owner: DeviceRecord | ModuleRecor
 
 /** A section of properties with what the service itself says of it. */
 export function sectionDocument(twin: TwinRecord, section: 'desired' | 'reported'): JsonObject {
-  const [properties, version, updated = NEVER] =
-    section === 'desired'
-      ? [twin.desired, twin.desiredVersion, twin.desiredUpdated]
-      : [twin.reported, twin.reportedVersion, twin.reportedUpdated];
-  const stamp = { $lastUpdated: updated, ...(section === 'desired' ? { $lastUpdatedVersion: version } : {}) };
-  return { ...properties, $metadata: metadata(properties, stamp), $version: version };
+  const timed = timedSection(twin, section);
+  // Of the desired properties the version is told, too.
+  const shown = ({ at, version }: Stamp): JsonObject => ({
+    $lastUpdated: at,
+    ...(section === 'desired' ? { $lastUpdatedVersion: version } : {}),
+  });
+  return { ...timed.properties, $metadata: metadata(timed, shown), $version: timed.stamp.version };
 }
 
-function metadata(value: JsonObject, stamp: JsonObject): JsonObject {
-  const entries = Object.entries(value).map(([key, member]): [string, JsonValue] => [
-    key,
-    isObject(member) ? metadata(member, stamp) : stamp,
-  ]);
-  return { ...stamp, ...Object.fromEntries(entries) };
+function metadata(section: TimedSection, shown: (stamp: Stamp) => JsonObject): JsonObject {
+  const entries = Object.entries(section.properties).map(([name, value]): [string, JsonValue] => {
+    const time = timeOfProperty(section, name);
+    return [name, isObject(value) ? metadata({ properties: value, stamp: time, times: time.of }, shown) : shown(time)];
+  });
+  return { ...shown(section.stamp), ...Object.fromEntries(entries) };
 }
 
 function scopeOf({ deviceId, generationId, capabilities }: DeviceRecord): { deviceScope?: string } {

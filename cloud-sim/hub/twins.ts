@@ -4,6 +4,7 @@ import type { Clock } from '@zerotouch/foundation/clock';
 import { deviceKey, moduleKey, type Store, type Table, type TwinRecord } from '../store/store.js';
 import { twinEtag } from '../unique.js';
 import type { Identity } from './identity.js';
+import { timedSection, timesAfter, withSection } from './property-times.js';
 import { twinProblem } from './twin-limits.js';
 
 /** A change that was made, or why it was not. */
@@ -44,7 +45,7 @@ export class Twins {
       const reported = mergeTwin(current.reported, patch);
       const problem = twinProblem(reported, 'reported');
       if (problem !== undefined) return { problem };
-      return { twin: { ...current, reported, reportedVersion: current.reportedVersion + 1, reportedUpdated: this.#now() } };
+      return { twin: this.#written(current, 'reported', reported, patch) };
     });
   }
 
@@ -70,8 +71,9 @@ export class Twins {
       if (problem !== undefined) return { problem };
       patch = replace && desired !== undefined ? { ...removals(current.desired, next.desired), ...next.desired } : (desired ?? {});
       const version = current.version + 1;
-      const written = desired === undefined ? {} : { desiredVersion: current.desiredVersion + 1, desiredUpdated: this.#now() };
-      return { twin: { ...current, ...next, ...written, version, etag: twinEtag(version) } };
+      // What takes the place of everything is written whole.
+      const written = desired === undefined ? current : this.#written(current, 'desired', next.desired, replace ? next.desired : desired);
+      return { twin: { ...written, tags: next.tags, version, etag: twinEtag(version) } };
     });
     return 'twin' in change ? { twin: change.twin, patch } : change;
   }
@@ -100,6 +102,13 @@ export class Twins {
     });
     if (twin === undefined || result === undefined) return { missing: true };
     return 'twin' in result ? { twin, patch } : result;
+  }
+
+  /** The twin with a section as it is after a patch. */
+  #written(current: TwinRecord, section: 'desired' | 'reported', properties: JsonObject, patch: JsonObject): TwinRecord {
+    const before = timedSection(current, section);
+    const stamp = { at: this.#now(), version: before.stamp.version + 1 };
+    return withSection(current, section, { properties, stamp, times: timesAfter(before, patch, properties, stamp) });
   }
 
   #place({ deviceId, moduleId }: Identity): { table: Table<TwinRecord>; key: string } {

@@ -257,6 +257,21 @@ export interface ConfigurationRecord {
   updated: string;
 }
 
+/** When something in a section of a twin was written, and which version of the section that made. */
+export interface Stamp {
+  /** UTC, ISO 8601. */
+  at: string;
+  version: number;
+}
+
+/** When the properties of a section were written. */
+export type PropertyTimes = { readonly [name: string]: PropertyTime };
+
+/** Without `of`, all that is in the property was written with it. */
+export interface PropertyTime extends Stamp {
+  of?: PropertyTimes;
+}
+
 /** A twin's sections with their versions. */
 export interface TwinRecord {
   deviceId: string;
@@ -273,6 +288,9 @@ export interface TwinRecord {
   /** UTC, ISO 8601: when the section was last written; absent: at an unknown time. */
   desiredUpdated?: string;
   reportedUpdated?: string;
+  /** When single properties were written, where that was before the section was. */
+  desiredTimes?: PropertyTimes;
+  reportedTimes?: PropertyTimes;
   /** Automatic configurations that target the twin, by id. */
   configurations?: Readonly<Record<string, { status: 'Applied' | 'Targeted' }>>;
 }

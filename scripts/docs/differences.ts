@@ -22,7 +22,6 @@ const DIFFERENCES: readonly (readonly [what: string, here: string])[] = [
     'automatic configurations',
     'device content only; of IoT Edge deployments `applyConfigurationContent` for one device, which writes the twins of its modules',
   ],
-  ['`$metadata` of twins', 'tells when the section was written last, at every level alike; Azure keeps a time for each property'],
   ['`lastActivityTime`, connection states', 'begin anew with the process'],
   ['query language', 'no ORDER BY, no joins, no functions of your own; results in the order of the ids'],
   ['`retry-after` over HTTPS', 'whole seconds, rounded up (RFC 9110); over MQTT and AMQP fractions as they were asked for'],
