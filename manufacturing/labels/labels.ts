@@ -1,3 +1,5 @@
+import { fitted, type LabelText, type PlacedLine } from './fitted-text.js';
+
 /** One device as its label tells it. */
 export interface LabelledDevice {
   serial: string;
@@ -17,9 +19,9 @@ export interface SheetOptions {
   labelHeight?: number;
 }
 
-/** White space around the sheet, and inside a label; millimetres. */
+/** White space around the sheet, and inside a label; millimetres. A QR code wants four of its modules around it to be found. */
 const MARGIN = 10;
-const PADDING = 2;
+const PADDING = 2.5;
 
 /**
  * Sheets of labels as SVG in millimetres, each with as many as fit: a QR code or Data Matrix and, for people, serial and registration id. The code
@@ -41,18 +43,17 @@ export async function* labelSheets(
     const code = toSVG({ bcid: symbol === 'qr' ? 'qrcode' : 'datamatrix', text: `${serial} ${registrationId}`, scale: 1 });
     const placed = code.replace('<svg ', `<svg x="${PADDING}" y="${PADDING}" width="${size}" height="${size}" `);
     const left = size + 2 * PADDING;
-    const room = labelWidth - left - PADDING;
-    return [
-      `<g transform="translate(${x} ${y})">${placed}`,
-      textLine(serial, left, labelHeight / 2 - 1, 4, room, true),
-      textLine(registrationId, left, labelHeight / 2 + 4, 3, room, false),
-      ...(mac === undefined ? [] : [textLine(`MAC ${mac}`, left, labelHeight / 2 + 8, 3, room, false)]),
-      '</g>',
-    ].join('');
+    const texts: LabelText[] = [
+      { text: serial, size: 4, bold: true },
+      { text: registrationId, size: 3 },
+      ...(mac === undefined ? [] : [{ text: `MAC ${mac}`, size: 3 }]),
+    ];
+    const lines = fitted(texts, { width: labelWidth - left - PADDING, height: size });
+    return [`<g transform="translate(${x} ${y})">${placed}`, ...lines.map((line) => textLine(line, left, PADDING)), '</g>'].join('');
   };
   let labels: string[] = [];
   const sheet = (): string =>
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}mm" height="${height}mm" viewBox="0 0 ${width} ${height}" font-family="sans-serif">\n${labels.join('\n')}\n</svg>\n`;
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}mm" height="${height}mm" viewBox="0 0 ${width} ${height}" font-family="monospace">\n<rect width="100%" height="100%" fill="#fff"/>\n${labels.join('\n')}\n</svg>\n`;
   for await (const device of devices) {
     labels.push(label(device, labels.length));
     if (labels.length < columns * rows) continue;
@@ -62,10 +63,13 @@ export async function* labelSheets(
   if (labels.length > 0) yield sheet();
 }
 
-/** A line of text that never runs out of its label: it is drawn closer where it is too long. Widths are estimated at 0.6 of the height. */
-function textLine(text: string, x: number, y: number, size: number, room: number, bold: boolean): string {
-  const squeezed = text.length * size * 0.6 > room ? ` textLength="${room}" lengthAdjust="spacingAndGlyphs"` : '';
-  return `<text x="${x}" y="${y}" font-size="${size}"${bold ? ' font-weight="bold"' : ''}${squeezed}>${escapeXml(text)}</text>`;
+function textLine({ text, size, top, bold }: PlacedLine, x: number, y: number): string {
+  const weight = bold === true ? ' font-weight="bold"' : '';
+  return `<text x="${x}" y="${rounded(y + top + size)}" font-size="${rounded(size)}"${weight}>${escapeXml(text)}</text>`;
+}
+
+function rounded(millimetres: number): number {
+  return Math.round(millimetres * 100) / 100;
 }
 
 /** Text as XML and HTML carry it. */

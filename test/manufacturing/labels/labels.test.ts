@@ -1,4 +1,5 @@
 import { labelSheets, type SheetOptions } from '@zerotouch/manufacturing/labels/labels';
+import fc from 'fast-check';
 import t from 'tap';
 
 const device = (number: number) => ({ serial: String(number).padStart(6, '0'), registrationId: `pump-${number}` });
@@ -43,10 +44,26 @@ t.test('as many sheets as it takes, none empty', async (t) => {
   t.equal(two[1]?.match(/<g /g)?.length, 1);
 });
 
-t.test('what would break the sheet is escaped, and what is too long is drawn closer', async (t) => {
-  const odd = { serial: '<&">', registrationId: 'p'.repeat(64) };
-  for await (const sheet of labelSheets([odd], { symbol: 'qr' })) {
-    t.match(sheet, '&#60;&#38;&#34;&#62;');
-    t.match(sheet, /textLength="\d+"/);
-  }
+t.test('what would break the sheet is escaped', async (t) => {
+  const odd = { serial: '<&">', registrationId: 'p' };
+  for await (const sheet of labelSheets([odd], { symbol: 'qr' })) t.match(sheet, '&#60;&#38;&#34;&#62;');
+});
+
+t.test('texts stay on their label, whole, however long they are', async (t) => {
+  const text = fc.string({ unit: fc.constantFrom(...'abcdefghij0123456789-._:'), minLength: 1, maxLength: 128 });
+  await fc.assert(
+    fc.asyncProperty(text, text, fc.boolean(), async (serial, registrationId, hasMac) => {
+      const mac = '02:00:00:00:00:01';
+      const device = { serial, registrationId, ...(hasMac ? { mac } : {}) };
+      for await (const sheet of labelSheets([device], { symbol: 'qr' })) {
+        const lines = [...sheet.matchAll(/<text x="([\d.]+)" y="([\d.]+)" font-size="([\d.]+)"[^>]*>([^<]*)</g)];
+        const drawn = lines.map(([, x, y, size, line = '']) => ({ x: Number(x), y: Number(y), size: Number(size), line }));
+        t.equal(drawn.map(({ line }) => line).join(''), `${serial}${registrationId}${hasMac ? `MAC ${mac}` : ''}`);
+        const out = drawn.filter(({ x, y, size, line }) => x + line.length * size * 0.6 > 60 || y - size < 0 || y > 25);
+        const close = drawn.filter(({ y, size }, index) => index > 0 && y - size < (drawn[index - 1]?.y ?? 0));
+        t.strictSame([out, close], [[], []]);
+      }
+    }),
+    { numRuns: 100 },
+  );
 });
