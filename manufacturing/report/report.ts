@@ -1,4 +1,4 @@
-import type { Finding } from '../audit/findings.js';
+import { FINDINGS, type Finding, type FindingCode } from '../audit/findings.js';
 import { escapeXml } from '../labels/labels.js';
 import { DEVICE_STATES, type DeviceState, type EventRecord } from '../ledger/records.js';
 import type { ManifestHead } from '../manifest-record.js';
@@ -19,8 +19,9 @@ export interface ReportParts {
   madeAt: number;
 }
 
-/** Findings that are printed; the others are counted. */
-const FINDINGS_SHOWN = 20;
+/** Places of one finding that are printed; the others are counted. */
+const PLACES_SHOWN = 3;
+const LONG_WORD = /\S{25}/;
 
 /**
  * The report of a batch, for a quality manager to sign and to file: one page of HTML that needs no other file and runs no script. No secret is in it.
@@ -76,26 +77,37 @@ export function batchReport({ head, manifestHash, groups, states, events = [], a
       '<h2>Findings</h2>',
       findings.length === 0
         ? '<p>None.</p>'
-        : table(
-            ['Code', 'Severity', 'Where', 'Reason', 'Remedy'],
-            findings
-              .slice(0, FINDINGS_SHOWN)
-              .map(({ code, severity, image, where, reason, remedy }) => [
-                code,
-                severity,
-                image === null ? where : `${image}: ${where}`,
-                reason,
-                remedy,
-              ]),
-          ),
-      ...(findings.length > FINDINGS_SHOWN ? [`<p>And ${findings.length - FINDINGS_SHOWN} more.</p>`] : []),
+        : table(['Severity', 'Code', 'Times', 'What is wrong', 'Remedy', 'Where'], findingRows(findings)),
       '<p class="sign"><span>Name</span><span>Date</span><span>Signature</span></p>',
     ].join('\n'),
   );
 }
 
+/** A row for each code, errors first: one mistake in a spec is a finding of every device. */
+function findingRows(findings: readonly Finding[]): string[][] {
+  const kinds = new Map<string, { severity: Finding['severity']; code: FindingCode; found: Finding[] }>();
+  for (const finding of findings) {
+    const { severity, code } = finding;
+    const kind = kinds.get(`${severity} ${code}`) ?? { severity, code, found: [] };
+    kinds.set(`${severity} ${code}`, kind);
+    kind.found.push(finding);
+  }
+  const inOrder = [...kinds.values()].sort((a, b) => Number(b.severity === 'error') - Number(a.severity === 'error'));
+  return inOrder.map(({ severity, code, found }) => {
+    const { reason, remedy } = FINDINGS[code];
+    const places = found.slice(0, PLACES_SHOWN).map((one) => {
+      const place = one.image === null ? one.where : `${one.image}: ${one.where}`;
+      return one.reason === reason ? place : `${place}${one.reason.slice(reason.length)}`;
+    });
+    const others = found.length - places.length;
+    return [severity, code, String(found.length), reason, remedy, [...places, ...(others > 0 ? [`and ${others} more`] : [])].join('; ')];
+  });
+}
+
 function table(head: readonly string[] | undefined, rows: readonly (readonly string[])[]): string {
-  const row = (cells: readonly string[], tag: string) => `<tr>${cells.map((cell) => `<${tag}>${escapeXml(cell)}</${tag}>`).join('')}</tr>`;
+  // Ids and hashes may break anywhere; where all cells might, a column of words would be one letter wide.
+  const cellOf = (text: string, tag: string) => `<${tag}${LONG_WORD.test(text) ? ' class="long"' : ''}>${escapeXml(text)}</${tag}>`;
+  const row = (cells: readonly string[], tag: string) => `<tr>${cells.map((cell) => cellOf(cell, tag)).join('')}</tr>`;
   return `<table>${head === undefined ? '' : row(head, 'th')}${rows.map((cells) => row(cells, 'td')).join('')}</table>`;
 }
 
@@ -105,7 +117,8 @@ function page(title: string, body: string): string {
 <style>
 @page { size: A4; margin: 15mm }
 body { font: 10pt/1.4 sans-serif; max-width: 180mm; margin: auto; color: #111; background: #fff }
-table { border-collapse: collapse; width: 100% } td, th { border: 1px solid #bbb; padding: 1mm 2mm; text-align: left; overflow-wrap: anywhere }
+table { border-collapse: collapse; width: 100% } td, th { border: 1px solid #bbb; padding: 1mm 2mm; text-align: left; vertical-align: top; overflow-wrap: break-word }
+td.long { overflow-wrap: anywhere }
 .verdict { font-size: 13pt; font-weight: bold; padding: 2mm 3mm; border: 2px solid } .good { color: #075e1a } .bad { color: #a00 }
 .sign { display: flex; gap: 5mm; margin-top: 15mm } .sign span { flex: 1; border-top: 1px solid #111; padding-top: 1mm }
 </style></head><body>
