@@ -3,6 +3,8 @@ export interface LabelText {
   text: string;
   size: number;
   bold?: boolean;
+  /** Of one line: read out or typed from the label, so rather smaller than broken. */
+  whole?: boolean;
 }
 
 /** A line as it is drawn. `top`: from the top of the room, millimetres. */
@@ -21,7 +23,8 @@ const SCALES = [1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3];
  */
 export function fitted(texts: readonly LabelText[], { width, height }: { width: number; height: number }): PlacedLine[] {
   for (const scale of SCALES) {
-    const lines = texts.flatMap(({ text, size, ...style }) => {
+    const lines = texts.flatMap(({ text, size, whole, ...style }) => {
+      if (whole) return [{ ...style, text, size: Math.min(size * scale, width / (text.length * CHARACTER)) }];
       const scaled = size * scale;
       return broken(text, Math.floor(width / (scaled * CHARACTER))).map((line) => ({ ...style, text: line, size: scaled }));
     });

@@ -46,7 +46,7 @@ export async function* labelSheets(
     const texts: LabelText[] = [
       { text: serial, size: 4, bold: true },
       { text: registrationId, size: 3 },
-      ...(mac === undefined ? [] : [{ text: `MAC ${mac}`, size: 3 }]),
+      ...(mac === undefined ? [] : [{ text: `MAC ${mac}`, size: 3, whole: true }]),
     ];
     const lines = fitted(texts, { width: labelWidth - left - PADDING, height: size });
     return [`<g transform="translate(${x} ${y})">${placed}`, ...lines.map((line) => textLine(line, left, PADDING)), '</g>'].join('');

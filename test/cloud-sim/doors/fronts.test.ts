@@ -62,9 +62,12 @@ t.test('devices live at their hubs through fronts: telemetry, messages, twin, me
       twin.properties.reported.update({ interval: 5 }, (error: Error) => (error ? reject(error) : resolve()));
     });
     t.match((await hub.twin(transport)).properties.reported, { interval: 5 });
-    client.onDeviceMethod('reboot', ({ payload }, response) => void response.send(207, { heard: payload }));
+    const sent = new Promise<void>((resolve, reject) => {
+      client.onDeviceMethod('reboot', ({ payload }, response) => void response.send(207, { heard: payload }).then(() => resolve(), reject));
+    });
     const answer = await hub.invokeMethod(transport, { name: 'reboot', payload: transport, connectTimeoutMs: 60_000 });
     t.strictSame(answer, { status: 207, payload: { heard: transport } });
+    await sent;
   }
 });
 
