@@ -39,6 +39,10 @@ const DIFFERENCES: readonly (readonly [what: string, here: string])[] = [
     'half-dead AMQP connections',
     'at DPS ten minutes of silence end one, at a hub TCP finds out; no heartbeats are asked for, those a client asks for are sent',
   ],
+  [
+    'several devices on one AMQP connection',
+    'up to 1,000; one that is disabled, replaced or whose token ends loses its links (amqp:link:detach-forced), a device that is alone ends the connection; no source has the error',
+  ],
   ['lifetime of an operation', 'only the latest operation of a registration can be asked for, as long as the registration is kept'],
   ['TLS', '1.2 and 1.3; sessions are never resumed, since a resumed one proves no possession of a key'],
   [

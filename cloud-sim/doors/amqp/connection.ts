@@ -1,7 +1,7 @@
 import { TLSSocket } from 'node:tls';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Logger } from 'pino';
-import type { Connection, EventContext, Receiver, Sender } from 'rhea';
+import type { Connection, EventContext, Receiver, Sender, Session } from 'rhea';
 import type { Transport } from '../../reasons.js';
 import { type Channel, LINGER_MS } from '../channel.js';
 import { presentedCertificate } from '../presented.js';
@@ -14,11 +14,14 @@ import { Pipe } from './pipe.js';
 import { External, Later, type Mechanism, Plain, type SaslIdentity, Unknown } from './sasl.js';
 import { Tpm } from './sasl-tpm.js';
 
-/** Sessions and links that one connection may have; bytes it may send without completing a message. */
-const MAX_SESSIONS = 4;
+/**
+ * Sessions that one connection may have: Azure's SDKs multiplex up to 1,000 devices, with a session for each and one for their tokens.
+ * Links that it may have for each device on it; bytes it may send without completing a message.
+ */
+const MAX_SESSIONS = 1024;
 const MAX_LINKS = 16;
 const MAX_WITHOUT_MESSAGE = 384 * 1024;
-/** Messages of all links of a connection that may wait to be handled. */
+/** Messages of all links of a device that may wait to be handled. */
 const MAX_WAITING = 4 * CREDIT;
 /** Milliseconds of silence after which a connection is taken for dead; shortest heartbeat that a client may ask for. */
 const LONGEST_SILENCE_MS = 10 * 60_000;
@@ -60,7 +63,7 @@ export class AmqpConnection implements Watched {
   #silence = LONGEST_SILENCE_MS;
   #work: Promise<void> = Promise.resolve();
   #sessions = 0;
-  #links = 0;
+  readonly #links = new Set<Sender | Receiver>();
   #waiting = 0;
   #sinceMessage = 0;
   #until: number;
@@ -147,6 +150,7 @@ export class AmqpConnection implements Watched {
       this.#sessions++;
       if (this.#sessions > MAX_SESSIONS) this.#end('more sessions came than one connection may have');
     });
+    container.on('session_close', ({ session }: EventContext) => this.#sessionEnded(session));
     container.on('sender_open', ({ sender }: EventContext) => this.#attach(sender));
     container.on('receiver_open', ({ receiver }: EventContext) => this.#attach(receiver));
     container.on('message', (context: EventContext) => this.#message(context));
@@ -193,8 +197,8 @@ export class AmqpConnection implements Watched {
 
   #attach(link: Sender | Receiver | undefined): void {
     if (link === undefined) return;
-    this.#links++;
-    if (this.#links > MAX_LINKS) {
+    this.#links.add(link);
+    if (this.#links.size > MAX_LINKS * this.#devices) {
       this.#end('more links came than one connection may have');
       return;
     }
@@ -212,7 +216,7 @@ export class AmqpConnection implements Watched {
     if (message === undefined || delivery === undefined || receiver === undefined) return;
     this.#sinceMessage = 0;
     this.#waiting++;
-    if (this.#waiting > MAX_WAITING) {
+    if (this.#waiting > MAX_WAITING * this.#devices) {
       this.#end('more messages came than were asked for');
       return;
     }
@@ -230,10 +234,21 @@ export class AmqpConnection implements Watched {
     if (delivery !== undefined) this.#handler?.settled?.(delivery, outcome);
   }
 
+  /** Devices that the connection has room for by what it showed so far. */
+  get #devices(): number {
+    return Math.max(1, this.#handler?.devices ?? 1);
+  }
+
+  /** A session is gone, and its links with it, of which the library says nothing. */
+  #sessionEnded(session: Session | undefined): void {
+    this.#sessions--;
+    const { links = {} } = (session ?? {}) as { links?: Record<string, Sender | Receiver> };
+    for (const link of Object.values(links)) this.#detached(link);
+  }
+
   /** A link is gone: its client may open another. */
   #detached(link: Sender | Receiver | undefined): void {
-    if (link === undefined) return;
-    this.#links--;
+    if (link === undefined || !this.#links.delete(link)) return;
     this.#handler?.detached?.(link);
   }
 

@@ -5,7 +5,7 @@ import type { Hub } from '../../hub/hub.js';
 import type { MessageProblem } from '../../hub/messages.js';
 import type { QueuedMessage } from '../../store/store.js';
 import { applicationProperties, hubAmqpError, telemetryIn, textOf } from './hub-messages.js';
-import { type ConnectionMeans, CREDIT, type Incoming, type Outcome } from './links.js';
+import { type ConnectionMeans, CREDIT, decoded, type Incoming, type Outcome } from './links.js';
 
 /** Milliseconds between looks for messages whose time is over, while somebody waits for feedback. */
 const LOOK_MS = 1000;
@@ -56,7 +56,7 @@ export class ServiceLinks {
   async message({ message, delivery, receiver }: Incoming): Promise<void> {
     const to = textOf(message.to) ?? '';
     const [, deviceId = '', rest] = /^\/?devices\/([^/]+)(\/.*)?$/i.exec(to) ?? [];
-    const problem = await this.#send(decodeURIComponent(deviceId), rest, message);
+    const problem = await this.#send(decoded(deviceId), rest, message);
     if (problem === undefined) delivery.accept();
     else delivery.reject(hubAmqpError(problem.entry, problem.text));
     receiver.add_credit(1);

@@ -43,6 +43,8 @@ export interface LinkHandler {
   /** The client takes (more) messages on a link. */
   flow?(sender: Sender): void;
   detached?(link: Sender | Receiver): void;
+  /** How many devices are signed in on the connection. */
+  readonly devices?: number;
   /** Acts on deadlines. */
   sweep?(): void;
   closed?(cause: string): void;
@@ -51,6 +53,15 @@ export interface LinkHandler {
 /** The path of an address: clients write it alone, behind a slash, or behind `amqps://{host}/`, as Azure's in C does. */
 export function pathOf(address: string): string {
   return address.replace(/^amqps?:\/\/[^/]*/i, '').replace(/^\//, '');
+}
+
+/** A part of an address as it was meant; one that cannot be read stays as it is. */
+export function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 /** Messages that a client may send ahead of their answers. */

@@ -37,6 +37,11 @@ t.test('devices and services sign in by SASL PLAIN, with the name of the hub or 
     } as Message);
   }
   t.strictSame(await hub.query('SELECT cloudToDeviceMessageCount AS n FROM devices'), [{ n: 2 }]);
+  const service = as(`service@sas.root.${host}`, policyToken(cloud, host, 'service'));
+  const sender = await service.sender('/messages/devicebound');
+  await t.rejects(service.send(sender, { to: '/devices/%zz/messages/devicebound', body: 'x' } as Message), {
+    code: 'amqp:not-found',
+  });
   const device = as(`dev-1@sas.${host}`);
   const waiting = await device.receiver('/devices/dev-1/messages/devicebound');
   const [{ message }] = (await once(waiting, 'message')) as [EventContext];
@@ -46,11 +51,7 @@ t.test('devices and services sign in by SASL PLAIN, with the name of the hub or 
 t.test('a device signs in as the SDK in C does: nobody by SASL, then a token, and addresses that name the host', async (t) => {
   const { cloud, host, hub, token } = await open(t);
   const device = new RawAmqp(t, cloud, { username: 'nobody' });
-  const [replies, tokens] = [await device.receiver('$cbs'), await device.sender('$cbs')];
-  const told = once(replies, 'message') as Promise<[EventContext]>;
-  const properties = { operation: 'put-token', type: 'servicebus.windows.net:sastoken', name: `${host}/devices/dev-1` };
-  await device.send(tokens, { message_id: '1', to: '$cbs', reply_to: 'cbs', application_properties: properties, body: token } as Message);
-  t.match((await told)[0].message, { application_properties: { 'status-code': 200 } });
+  t.equal(await device.putToken(`${host}/devices/dev-1`, token), 200);
   const base = `amqps://${host}/devices/dev-1`;
   const events = hub.events();
   await device.send(await device.sender(`${base}/messages/events`), { body: 'by its whole address' });
