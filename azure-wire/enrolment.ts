@@ -49,6 +49,8 @@ interface EnrolmentBase {
   reprovisionPolicy?: ReprovisionPolicy;
   allocationPolicy?: AllocationPolicy;
   iotHubs?: string[];
+  /** The one hub, as clients before `iotHubs` named it. */
+  iotHubHostName?: string;
   customAllocationDefinition?: CustomAllocationDefinition;
   initialTwin?: InitialTwin;
   capabilities?: { iotEdge: boolean };

@@ -20,7 +20,7 @@ export const REGISTRATION_ID_MAX = 128;
 export const COMMON_NAME_MAX = 64;
 
 const REGISTRATION_ID = /^[A-Za-z0-9](?:[A-Za-z0-9\-._:]*[A-Za-z0-9-])?$/;
-const DEVICE_ID = /^[A-Za-z0-9\-.+%_#*?!(),=@$']{1,128}$/;
+const DEVICE_ID = /^[A-Za-z0-9\-.+%_#*?!(),:=@$']{1,128}$/;
 const ID_SCOPE = /^0ne[0-9A-Fa-f]{8}$/;
 
 /** Why a text is no registration id, or `undefined` when it is one. Source: iot-dps/concepts-service. */

@@ -8,6 +8,7 @@ import { type LinkRecord, type RegistrationRecord, SERVICE_KEY, type Store } fro
 import { allocateHashed, allocateNearest } from './allocation.js';
 import { type Source, sourceName } from './claim.js';
 import type { Latencies } from './latency.js';
+import { namedHubs, ownPolicy } from './named-hubs.js';
 import { decideMove, type Move, type Place, reprovisionPolicyOf } from './reprovision.js';
 import { accessOf, noHubReason, type Skipped, skippedWords, survey } from './survey.js';
 import { askWebhook, type WebhookSettings } from './webhook.js';
@@ -55,7 +56,7 @@ export async function assign(request: AssignmentRequest, ground: AssignmentGroun
     ground.store.links.list(),
     ground.store.service.get(SERVICE_KEY),
   ]);
-  const allocation = source.enrolment.allocationPolicy ?? service?.allocationPolicy ?? 'hashed';
+  const allocation = ownPolicy(source.enrolment) ?? service?.allocationPolicy ?? 'hashed';
   const policy = reprovisionPolicyOf(source.enrolment, request.apiVersion);
   const known = await locate(before, links, ground.hubs);
   const stays = known !== undefined && !policy.updateHubAssignment;
@@ -97,7 +98,7 @@ async function choose(
   ground: AssignmentGround,
 ): Promise<Choice | Failure> {
   const { registrationId, source, region } = request;
-  const { iotHubs } = source.enrolment;
+  const iotHubs = namedHubs(source.enrolment);
   if (allocation === 'static' && iotHubs?.length !== 1) return notOneHub(source, links);
   const found = await survey(iotHubs, links, ground.hubs);
   const { candidates, skipped } = found;
@@ -182,7 +183,7 @@ function barred(source: Source, place: Place, obstacle: Skipped): Failure {
 }
 
 function notOneHub(source: Source, links: readonly LinkRecord[]): Failure {
-  const named = source.enrolment.iotHubs ?? [];
+  const named = namedHubs(source.enrolment) ?? [];
   return {
     failed: dpsChoices.staticWithoutHub.value,
     reason: {

@@ -6,6 +6,7 @@ import { isFault } from '@zerotouch/foundation/fault';
 import { z } from 'zod';
 import { CloudFault } from '../faults.js';
 import { twinProblem } from '../hub/twin-limits.js';
+import { type Naming, namedHubs, ownPolicy } from './named-hubs.js';
 
 const registrationId = z.string().superRefine((id, context) => {
   const problem = registrationIdProblem(id);
@@ -50,16 +51,18 @@ const tpm = z.strictObject({
   tpm: z.strictObject({ endorsementKey: publicArea, storageRootKey: publicArea.optional() }),
 });
 
-interface Allocating {
-  allocationPolicy?: (typeof POLICIES)[number] | undefined;
-  iotHubs?: string[] | undefined;
+interface Allocating extends Naming {
   customAllocationDefinition?: object | undefined;
 }
 
 /** What the members that concern allocation must be to one another. */
-function checkAllocation({ allocationPolicy, iotHubs, customAllocationDefinition }: Allocating, context: z.RefinementCtx): void {
+function checkAllocation(allocating: Allocating, context: z.RefinementCtx): void {
+  const { allocationPolicy, iotHubs, iotHubHostName, customAllocationDefinition } = allocating;
   const flaw = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
-  if (allocationPolicy === 'static' && iotHubs?.length !== 1) flaw('iotHubs', 'static allocation needs exactly one hub');
+  if (ownPolicy(allocating) === 'static' && namedHubs(allocating)?.length !== 1) flaw('iotHubs', 'static allocation needs exactly one hub');
+  if (iotHubHostName !== undefined && iotHubs?.every((host) => host.toLowerCase() !== iotHubHostName.toLowerCase())) {
+    flaw('iotHubHostName', 'is a hub that iotHubs does not hold');
+  }
   if (allocationPolicy === 'custom' && customAllocationDefinition === undefined) {
     flaw('customAllocationDefinition', 'custom allocation needs webhookUrl and apiVersion');
   }
@@ -72,6 +75,7 @@ const common = {
     .preprocess((value) => (typeof value === 'string' ? (policies.get(value.toLowerCase()) ?? value) : value), z.enum(POLICIES))
     .optional(),
   iotHubs: z.array(z.string().min(1)).min(1).optional(),
+  iotHubHostName: z.string().min(1).optional(),
   customAllocationDefinition: z
     .strictObject({
       webhookUrl: z.url({ protocol: /^https?$/, error: 'is no address of a webhook: http:// or https://' }),

@@ -1,5 +1,6 @@
 import type { EnrolmentGroup, IndividualEnrolment } from '@zerotouch/azure-wire/enrolment';
 import type { RegistrationState } from '@zerotouch/azure-wire/registration';
+import { namedHubs, ownPolicy } from '../dps/named-hubs.js';
 import type { Attempt } from '../reasons.js';
 import { rules } from '../rules.js';
 import type { AttemptView, EnrolmentView, RegistrationView } from './shapes.js';
@@ -7,14 +8,14 @@ import type { AttemptView, EnrolmentView, RegistrationView } from './shapes.js';
 /** An enrolment as it may be seen: what it holds is named one by one, so that nothing secret comes along. */
 export function enrolmentView(enrolment: EnrolmentGroup | IndividualEnrolment): EnrolmentView {
   const isGroup = 'enrollmentGroupId' in enrolment;
-  const { attestation, provisioningStatus, allocationPolicy, iotHubs, capabilities, lastUpdatedDateTimeUtc, initialTwin } = enrolment;
+  const { attestation, provisioningStatus, capabilities, lastUpdatedDateTimeUtc, initialTwin } = enrolment;
   return {
     kind: isGroup ? 'group' : 'individual',
     id: isGroup ? enrolment.enrollmentGroupId : enrolment.registrationId,
     attestation: attestation.type,
     enabled: provisioningStatus !== 'disabled',
-    allocationPolicy: allocationPolicy ?? null,
-    iotHubs: iotHubs ?? [],
+    allocationPolicy: ownPolicy(enrolment) ?? null,
+    iotHubs: [...(namedHubs(enrolment) ?? [])],
     iotEdge: capabilities?.iotEdge ?? false,
     lastUpdatedDateTimeUtc: lastUpdatedDateTimeUtc ?? null,
     initialTwin: initialTwin ?? null,

@@ -39,6 +39,10 @@ export const serviceChoices = {
     value: 'refused with 400004',
     why: 'a misspelt member that is silently dropped costs its user a day; read-only members are dropped',
   },
+  iotHubHostName: {
+    value: 'the one hub; static unless a policy is named',
+    why: 'the specification keeps this member beside iotHubs and says no more; az makes static allocation of it',
+  },
   symmetricKeysShown: {
     value: 'only by attestationmechanism',
     why: 'the operation exists because reading an enrolment does not show them',

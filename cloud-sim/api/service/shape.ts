@@ -49,9 +49,10 @@ export function writtenEnrolment(body: Json, current: object | undefined): Json 
   // A member of null is one that a client's serialiser did not leave out.
   const kept = Object.entries(body).filter(([name, value]) => value !== null && !READ_ONLY.includes(name));
   const written: Json = Object.fromEntries(kept);
+  if (isJsonObject(written.initialTwin)) written.initialTwin = writtenTwin(written.initialTwin);
   const { attestation } = written;
   if (!isJsonObject(attestation)) return written;
-  const mechanism: Json = Object.fromEntries(Object.entries(attestation).filter(([, value]) => value !== null));
+  const mechanism = withoutNulls(attestation, 2);
   if (isJsonObject(mechanism.x509)) {
     const enrolled = ((current as Json | undefined)?.attestation as Json | undefined)?.x509 as Json | undefined;
     mechanism.x509 = writtenX509(mechanism.x509, enrolled);
@@ -59,14 +60,25 @@ export function writtenEnrolment(body: Json, current: object | undefined): Json 
   return { ...written, attestation: mechanism };
 }
 
+/** @param depth how many levels below are looked at as well */
+function withoutNulls(object: Json, depth = 0): Json {
+  const kept = Object.entries(object).filter(([, value]) => value !== null);
+  return Object.fromEntries(kept.map(([name, value]) => [name, depth > 0 && isJsonObject(value) ? withoutNulls(value, depth - 1) : value]));
+}
+
+// Tags and desired properties are the client's own, with whatever nulls they hold.
+function writtenTwin(twin: Json): Json {
+  const { properties, ...rest } = withoutNulls(twin);
+  if (!isJsonObject(properties)) return properties === undefined ? rest : { ...rest, properties };
+  return { ...rest, properties: withoutNulls(properties) };
+}
+
 function writtenX509(x509: Json, enrolled: Json | undefined): Json {
-  const entries = Object.entries(x509).filter(([, value]) => value !== null);
   return Object.fromEntries(
-    entries.map(([name, pair]) => {
+    Object.entries(x509).map(([name, pair]) => {
       if (!PAIRS.includes(name) || !isJsonObject(pair)) return [name, pair];
       const before = (enrolled?.[name] ?? {}) as Json;
-      const slots = Object.entries(pair).filter(([, value]) => value !== null);
-      return [name, Object.fromEntries(slots.map(([slot, value]) => [slot, writtenCertificate(value, before[slot])]))];
+      return [name, Object.fromEntries(Object.entries(pair).map(([slot, value]) => [slot, writtenCertificate(value, before[slot])]))];
     }),
   );
 }
