@@ -5,10 +5,8 @@ import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import type { ConfigurationRecord, Store, TwinRecord } from '../store/store.js';
 import { hubEtag } from '../unique.js';
+import { conditionOf, configurationFlaw, desiredOf, type TargetCondition } from './configuration-content.js';
 import type { Identity } from './identity.js';
-import { compile, type Evaluate } from './query/compile.js';
-import { QueryFault } from './query/fault.js';
-import { parseCondition } from './query/parser.js';
 import type { TwinRow } from './query/rows.js';
 import { findTwins, type QueryGround, runQuery } from './query/run.js';
 import type { TwinChange } from './twins.js';
@@ -35,7 +33,7 @@ export interface ConfigurationsParts {
 /** A configuration made ready: whom it targets, and its desired properties as one object. */
 interface Ready {
   id: string;
-  targets: Evaluate | undefined;
+  condition: TargetCondition;
   desired: JsonObject;
 }
 
@@ -70,7 +68,7 @@ export class Configurations {
    */
   async put(configuration: NewConfiguration, match: string | undefined): Promise<ConfigurationRecord | ConfigurationProblem> {
     const { store, clock, entropy } = this.#parts;
-    const problem = flawOf(configuration);
+    const problem = configurationFlaw(configuration);
     if (problem !== undefined) return { problem };
     const key = this.#key(configuration.id);
     if ((await store.configurations.get(key)) === undefined && (await this.list()).length >= hubLimits.configurations.value)
@@ -116,12 +114,13 @@ export class Configurations {
     return { system, custom };
   }
 
-  /** Looks at one twin again: it is new, or its tags changed. */
-  async look(identity: Identity, row: () => Promise<TwinRow | undefined>): Promise<void> {
+  /** Looks at one twin again. @param why it is new, or its tags changed; or its reported properties did */
+  async look(identity: Identity, why: 'tags' | 'reported', row: () => Promise<TwinRow | undefined>): Promise<void> {
     if (identity.moduleId !== undefined) return;
     this.#ready ??= this.#load();
     const ready = await this.#ready;
-    if (ready.length === 0) return;
+    // Devices report often, and hardly a condition asks for it.
+    if (!ready.some(({ condition }) => why === 'tags' || condition.readsReported)) return;
     const twin = await row();
     if (twin !== undefined) await this.#apply(twin, ready);
   }
@@ -139,15 +138,15 @@ export class Configurations {
   // Lower priorities first: what a higher one says comes over it.
   async #apply(row: TwinRow, ready: readonly Ready[]): Promise<void> {
     const { twin } = row;
-    const targeting = ready.filter(({ targets }) => targets === undefined || targets(row) === true);
+    const targeting = ready.filter(({ condition }) => condition.finds(row));
     if (targeting.length === 0 && twin.configurations === undefined) return;
     const wanted = targeting.reduce<JsonObject>((laid, { desired }) => mergeTwin(laid, desired), {});
     const before = twin.desired;
-    if (!isSame(mergeTwin(before, wanted), before)) await this.#parts.changeDesired(twin, wanted);
+    const isLaid = isSame(mergeTwin(before, wanted), before) || 'twin' in (await this.#parts.changeDesired(twin, wanted));
     const states = targeting.map(({ id, desired }): [string, { status: 'Applied' | 'Targeted' }] => [
       id,
-      // What a higher priority has taken from it was targeted only.
-      { status: isSame(mergeTwin(wanted, desired), wanted) ? 'Applied' : 'Targeted' },
+      // What a higher priority has taken from it, or the twin has no room for, was targeted only.
+      { status: isLaid && isSame(mergeTwin(wanted, desired), wanted) ? 'Applied' : 'Targeted' },
     ]);
     const next = states.length === 0 ? undefined : Object.fromEntries(states);
     if (!isSame((next ?? {}) as JsonObject, (twin.configurations ?? {}) as JsonObject)) await this.#parts.target(twin, next);
@@ -160,7 +159,7 @@ export class Configurations {
     const sorted = records.sort((a, b) => a.priority - b.priority || (a.created < b.created ? -1 : 1));
     return sorted.map(({ id, targetCondition, content }) => ({
       id,
-      targets: conditionOf(targetCondition),
+      condition: conditionOf(targetCondition),
       desired: desiredOf(content.deviceContent ?? {}),
     }));
   }
@@ -168,41 +167,6 @@ export class Configurations {
   #key(id: string): string {
     return `${this.#parts.hub}/${id}`;
   }
-}
-
-function conditionOf(text: string): Evaluate | undefined {
-  return text.trim() === '*' ? undefined : compile(parseCondition(text));
-}
-
-function flawOf({ id, targetCondition, priority, content }: NewConfiguration): string | undefined {
-  // Source: hub/iot-hub-automatic-device-management, "Create a configuration".
-  if (!/^[a-z0-9\-:+%_#*?!(),=@;$']{1,128}$/.test(id)) return 'the id of a configuration has 1 to 128 lower-case letters, digits and marks';
-  if (!Number.isInteger(priority) || priority < 0) return 'priority is a whole number, 0 or more';
-  if (content.modulesContent !== undefined)
-    return 'deployments to IoT Edge (content.modulesContent) are not carried out by the local hub: use deviceContent, or applyConfigurationContent for one device';
-  if (content.moduleContent !== undefined) return 'configurations of modules (content.moduleContent) are not carried out by the local hub';
-  const path = Object.keys(content.deviceContent ?? {}).find((key) => !/^properties\.desired(\.[^.]+)*$/.test(key));
-  if (path !== undefined) return `content.deviceContent holds ${JSON.stringify(path)}: its keys are properties.desired and what is below`;
-  try {
-    if (targetCondition.trim() !== '') conditionOf(targetCondition);
-  } catch (error) {
-    if (error instanceof QueryFault) return `the target condition cannot be read: ${error.message}`;
-    throw error;
-  }
-  return undefined;
-}
-
-/** Content by path, as one object of desired properties: `properties.desired.a.b`: 1 is `{ a: { b: 1 } }`. */
-export function desiredOf(content: JsonObject): JsonObject {
-  let desired: JsonObject = {};
-  for (const [path, value] of Object.entries(content)) {
-    const nested = path
-      .split('.')
-      .slice(2)
-      .reduceRight<JsonValue>((inner, name) => ({ [name]: inner }), value);
-    if (isJsonObject(nested)) desired = mergeTwin(desired, nested);
-  }
-  return desired;
 }
 
 function isSame(a: JsonValue, b: JsonValue): boolean {

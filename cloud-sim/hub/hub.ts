@@ -156,7 +156,7 @@ export class Hub {
   /** Makes a device, with its twin, and lays over it what configurations say. */
   async admit(device: NewDevice, start: InitialTwin | TwinRecord): Promise<DeviceRecord> {
     const record = await this.registry.create(device, start);
-    await this.#configure(device);
+    await this.#configure(device, 'tags');
     return record;
   }
 
@@ -169,7 +169,7 @@ export class Hub {
 
   /** A device has come by a move: lays over it what configurations say. */
   async arrived(device: Identity): Promise<void> {
-    await this.#configure(device);
+    await this.#configure(device, 'tags');
   }
 
   /** A device has gone by a move: its connections end, and what waits for it is gone. */
@@ -207,7 +207,7 @@ export class Hub {
     const change = await this.twins.write(identity, write);
     if (!('twin' in change)) return change;
     if (write.desired !== undefined) this.lines.push(identity, change.patch, change.twin.desiredVersion);
-    if (write.tags !== undefined) await this.#configure(identity);
+    if (write.tags !== undefined) await this.#configure(identity, 'tags');
     return change;
   }
 
@@ -223,8 +223,8 @@ export class Hub {
     this.events.close();
   }
 
-  #configure({ deviceId }: Identity): Promise<void> {
-    return this.configurations.look({ deviceId }, async () => {
+  async #configure({ deviceId, moduleId }: Identity, why: 'tags' | 'reported'): Promise<void> {
+    await this.configurations.look({ deviceId, moduleId }, why, async () => {
       const [twin, device] = await Promise.all([this.twins.get({ deviceId }), this.registry.get(deviceId)]);
       return twin === undefined ? undefined : new TwinRow(twin, device, () => this.presence({ deviceId }));
     });
@@ -305,6 +305,7 @@ export class Hub {
       clock: this.#clock,
       entropy: this.entropy,
       registry: this.registry,
+      reported: (who: Identity) => this.#configure(who, 'reported'),
     };
     const { authentication, generationId, expiresAt } = verdict;
     const kept = moduleId === undefined ? device?.messageSubscription : undefined;

@@ -53,6 +53,8 @@ export interface SessionGround {
   clock: Clock;
   entropy: Entropy;
   registry: Pick<Registry, 'keepSubscription'>;
+  /** The reported properties of somebody have changed. */
+  reported(identity: Identity): Promise<void>;
 }
 
 /** Who signed in. */
@@ -110,6 +112,7 @@ export class HubSession {
     if (!('twin' in change)) return this.#error(hubErrors.deviceNotFound);
     const version = change.twin.reportedVersion;
     this.#ground.journal.tell('reported', { hub: this.#ground.host, ...this.#named(), patch, version });
+    await this.#ground.reported(this.identity);
     return { status: 204, version };
   }
 

@@ -34,6 +34,14 @@ export function numberIn(value: unknown, where: string, [least, most]: readonly 
   throw badArgument(`${where} is no number from ${least} to ${most}`);
 }
 
+/** How many of a list are wanted, as the query says it. @param most more is refused @throws HubApiError 400 */
+export function topIn(value: unknown, most = Number.POSITIVE_INFINITY): number | undefined {
+  if (value === undefined) return undefined;
+  const top = Number(value);
+  if (Number.isInteger(top) && top >= 1 && top <= most) return top;
+  throw badArgument(`top is no number from 1${Number.isFinite(most) ? ` to ${most}` : ''}`);
+}
+
 /** @throws HubApiError 400 */
 export function idIn(value: unknown, where: string): string {
   if (typeof value === 'string' && HUB_ID.test(value)) return value;

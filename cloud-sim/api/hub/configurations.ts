@@ -1,13 +1,13 @@
 import { hubErrors } from '@zerotouch/azure-wire/errors';
 import { isJsonObject, type JsonObject } from '@zerotouch/azure-wire/twin';
-import { type ConfigurationProblem, desiredOf } from '../../hub/configurations.js';
+import { conditionOf, desiredOf, queryFlaw } from '../../hub/configuration-content.js';
+import type { ConfigurationProblem } from '../../hub/configurations.js';
 import type { Hub } from '../../hub/hub.js';
-import { QueryFault } from '../../hub/query/fault.js';
-import { parseCondition, parseQuery } from '../../hub/query/parser.js';
+import { checkQuery } from '../../hub/query/run.js';
 import { generatedAuthentication } from '../../hub/registry.js';
 import type { ConfigurationRecord } from '../../store/store.js';
 import type { Match } from '../service/etags.js';
-import { idIn, maybeObject, maybeText, numberIn, objectIn } from './bodies.js';
+import { idIn, maybeObject, maybeText, numberIn, objectIn, topIn } from './bodies.js';
 import { badArgument, HubApiError, noDevice, stale } from './errors.js';
 import { writeTwin } from './twins.js';
 
@@ -21,8 +21,10 @@ export async function getConfiguration(hub: Hub, id: string): Promise<JsonObject
 }
 
 export async function listConfigurations(hub: Hub, top: unknown): Promise<JsonObject[]> {
+  // More than there can be is no mistake. Source: swagger, `top`.
+  const wanted = topIn(top);
   const records = await hub.configurations.list();
-  return Promise.all(records.slice(0, top === undefined ? undefined : Number(top)).map((record) => shown(hub, record)));
+  return Promise.all(records.slice(0, wanted).map((record) => shown(hub, record)));
 }
 
 /** @throws HubApiError 400, 403 when there are as many as a hub has, 404, 409, 412 */
@@ -56,10 +58,10 @@ export async function testQueries(body: unknown): Promise<JsonObject> {
   const condition = maybeText(written.targetCondition, 'targetCondition') ?? '';
   const customMetricQueryErrors: JsonObject = {};
   for (const [name, query] of Object.entries(texts(written.customMetricQueries, 'customMetricQueries'))) {
-    const flaw = flawOf(() => parseQuery(query));
+    const flaw = queryFlaw(() => checkQuery(query));
     if (flaw !== undefined) customMetricQueryErrors[name] = flaw;
   }
-  const targetConditionError = condition === '' || condition === '*' ? undefined : flawOf(() => parseCondition(condition));
+  const targetConditionError = condition === '' ? undefined : queryFlaw(() => conditionOf(condition));
   return { ...(targetConditionError === undefined ? {} : { targetConditionError }), customMetricQueryErrors };
 }
 
@@ -131,14 +133,4 @@ function texts(value: unknown, where: string): Record<string, string> {
   const wrong = Object.entries(found).find(([, text]) => typeof text !== 'string');
   if (wrong !== undefined) throw badArgument(`${where}.${wrong[0]} is no text`);
   return isJsonObject(found) ? (found as Record<string, string>) : {};
-}
-
-function flawOf(read: () => unknown): string | undefined {
-  try {
-    read();
-    return undefined;
-  } catch (error) {
-    if (error instanceof QueryFault) return error.message;
-    throw error;
-  }
 }

@@ -7,7 +7,7 @@ import type { Hub } from '../../hub/hub.js';
 import { EDGE_MODULES } from '../../hub/identity.js';
 import type { DeviceRecord, ModuleRecord } from '../../store/store.js';
 import type { Match } from '../service/etags.js';
-import { authenticationIn, idIn, maybeObject, maybeText, objectIn, statusIn } from './bodies.js';
+import { authenticationIn, idIn, maybeObject, maybeText, objectIn, statusIn, topIn } from './bodies.js';
 import { badArgument, HubApiError, noDevice, noModule, stale } from './errors.js';
 
 /** Devices that a list shows at most. Source: swagger, `top`. */
@@ -21,9 +21,7 @@ export async function getDevice(hub: Hub, deviceId: string): Promise<JsonObject>
 }
 
 export async function listDevices(hub: Hub, top: unknown): Promise<JsonObject[]> {
-  const limit = top === undefined ? LIST : Number(top);
-  if (!Number.isInteger(limit) || limit < 1 || limit > LIST) throw badArgument(`top is no number from 1 to ${LIST}`);
-  return (await hub.registry.page({ limit })).items.map((device) => shown(hub, device));
+  return (await hub.registry.page({ limit: topIn(top, LIST) ?? LIST })).items.map((device) => shown(hub, device));
 }
 
 /**

@@ -47,8 +47,7 @@ export async function runQuery(text: string, page: PageRequest, ground: QueryGro
   const query = parseQuery(text);
   const scope = createHash('sha256').update(text).digest('base64url').slice(0, 12);
   const { after, seen } = readContinuation(page.continuation, scope);
-  const gathered = query.groupBy.length > 0 || query.columns?.some(({ expression }) => isAggregate(expression)) === true;
-  if (gathered) return groups(query, page, { scope, seen }, ground);
+  if (isGathered(query)) return groups(query, page, { scope, seen }, ground);
   const left = Math.min(page.size, (query.top ?? Number.POSITIVE_INFINITY) - seen);
   const show = shower(query.columns);
   const items: unknown[] = [];
@@ -63,6 +62,17 @@ export async function runQuery(text: string, page: PageRequest, ground: QueryGro
     last = key;
   }
   return { items, itemType: itemType(query), continuation: undefined };
+}
+
+/**
+ * Reads a query without running it.
+ * @throws QueryFault as runQuery would
+ */
+export function checkQuery(text: string): void {
+  const query = parseQuery(text);
+  if (query.where !== undefined) compile(query.where);
+  if (isGathered(query)) groupingOf(query);
+  else shower(query.columns);
 }
 
 /** The twins that a condition finds; `*` or nothing finds all. */
@@ -108,13 +118,21 @@ async function groups(
   { scope, seen }: { scope: string; seen: number },
   ground: QueryGround,
 ): Promise<QueryPage> {
-  if (query.columns === undefined) throw new QueryFault('SELECT * cannot be grouped: name what is grouped by, and functions over it');
-  const grouping = new Grouping(query.columns, query.groupBy);
+  const grouping = groupingOf(query);
   for await (const { row } of matches(query, undefined, ground)) grouping.add(row);
   const all = grouping.results().slice(0, query.top);
   const items = all.slice(seen, seen + size);
   const more = seen + items.length < all.length;
   return { items, itemType: 'raw', continuation: more ? writeContinuation({ after: '', seen: seen + items.length, scope }) : undefined };
+}
+
+function isGathered({ groupBy, columns }: Query): boolean {
+  return groupBy.length > 0 || columns?.some(({ expression }) => isAggregate(expression)) === true;
+}
+
+function groupingOf({ columns, groupBy }: Query): Grouping {
+  if (columns === undefined) throw new QueryFault('SELECT * cannot be grouped: name what is grouped by, and functions over it');
+  return new Grouping(columns, groupBy);
 }
 
 function shower(columns: readonly Column[] | undefined): (row: TwinRow) => unknown {

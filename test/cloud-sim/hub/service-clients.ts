@@ -1,7 +1,9 @@
 import type { EventEmitter } from 'node:events';
+import { request as httpsRequest } from 'node:https';
+import { json } from 'node:stream/consumers';
 import type { Cloud } from '@zerotouch/cloud-sim/cloud';
 import type { PolicyRecord } from '@zerotouch/cloud-sim/store/store';
-import type { Message } from 'azure-iot-common';
+import common, { type Message } from 'azure-iot-common';
 import iothub, { type Client, type Registry } from 'azure-iothub';
 import { ToCloud } from '../doors/clients.js';
 
@@ -38,6 +40,37 @@ export function serviceClientOf(cloud: Cloud, host: string, policy?: string, tra
   amqp.connect = (config, done) => connect({ ...config, ...where }, done);
   (client as unknown as WithRest)._restApiClient.setOptions({ http: { agent: new ToCloud(cloud) } });
   return client;
+}
+
+/** A call of a hub's service API that no client of Azure makes, as a policy, with a token for a resource. */
+export function askHub(
+  cloud: Cloud,
+  host: string,
+  { method = 'GET', path, policy = 'iothubowner', resource = host, body }: HubCall,
+): Promise<{ status: number; body: unknown; error: string | undefined }> {
+  const { name, primaryKey } = cloud.hubsAdmin.policies(host).find((one) => one.name === policy) as PolicyRecord;
+  const authorization = common.SharedAccessSignature.create(resource, name, primaryKey, Math.floor(Date.now() / 1000) + 3600).toString();
+  const headers = { host, authorization, 'content-type': 'application/json' };
+  return new Promise((resolve, reject) => {
+    const request = httpsRequest({ agent: new ToCloud(cloud), method, path, headers }, (response) => {
+      json(response).then(
+        (answer) => resolve({ status: response.statusCode ?? 0, body: answer, error: response.headers['iothub-errorcode']?.toString() }),
+        reject,
+      );
+    });
+    request.on('error', reject);
+    request.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}
+
+interface HubCall {
+  method?: string;
+  /** With its query. */
+  path: string;
+  policy?: string;
+  /** What the token is for; default: the hub. */
+  resource?: string;
+  body?: unknown;
 }
 
 /** Where a service hears what became of its messages; each message's data is a JSON list of records. */
