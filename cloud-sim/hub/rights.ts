@@ -18,13 +18,18 @@ export interface ServicePrincipal {
 /**
  * Who a service is, by its token. Pure. Source: hub/iot-hub-dev-guide-sas.
  * @param now milliseconds since 1970
+ * @param wanted what it asks for: a token may be for a part of the hub alone, such as `{hub}/devices`
  * @returns why the token is not good, in words for operators, otherwise
  */
-export function judgeService(hub: HubRecord, authorization: string | undefined, now: number): ServicePrincipal | { refused: string } {
+export function judgeService(
+  hub: HubRecord,
+  authorization: string | undefined,
+  now: number,
+  wanted = hub.host,
+): ServicePrincipal | { refused: string } {
   const token = readToken(authorization);
   if ('refused' in token) return token;
-  if (!resourceCovers(token.resource, hub.host))
-    return { refused: `the token is for ${JSON.stringify(token.resource)}, this hub is ${hub.host}` };
+  if (!resourceCovers(token.resource, wanted)) return { refused: `the token is for ${JSON.stringify(token.resource)}, this is ${wanted}` };
   if ((token.expiry + hubChoices.serviceClockSkewSeconds.value) * 1000 < now)
     return { refused: `the token expired at ${new Date(token.expiry * 1000).toISOString()}, it is ${new Date(now).toISOString()}` };
   const { keyName = '' } = token;

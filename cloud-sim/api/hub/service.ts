@@ -91,7 +91,9 @@ function hubIn(request: FastifyRequest, { park }: HubServicesParts): Hub {
 }
 
 function judge(hub: Hub, request: FastifyRequest, right: HubRight, { clock }: HubServicesParts): void {
-  const principal = judgeService(hub.record, request.headers.authorization, clock.now());
+  // The ids of a token are read decoded, so the path must be, too.
+  const wanted = `${hub.host}${decodedPath(request.url)}`;
+  const principal = judgeService(hub.record, request.headers.authorization, clock.now(), wanted);
   if ('refused' in principal) throw new HubApiError(hubErrors.unauthorized, 'Unauthorized', { reason: principal.refused });
   const flaw = rightFlaw(principal, right);
   if (flaw !== undefined) throw new HubApiError(hubErrors.unauthorizedAccess, 'Unauthorized', { reason: flaw });
@@ -104,6 +106,15 @@ function judge(hub: Hub, request: FastifyRequest, right: HubRight, { clock }: Hu
     throw badArgument(
       `api-version is missing or not served; known is 2021-04-12, served is ${dpsChoices.oldestApiVersion.value} and later`,
     );
+}
+
+function decodedPath(url: string): string {
+  const [path = ''] = url.split('?');
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
 }
 
 function callOf(hub: Hub, request: FastifyRequest<{ Params: { id?: string; moduleId?: string } }>, reply: FastifyReply): Call {

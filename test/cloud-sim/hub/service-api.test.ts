@@ -2,7 +2,7 @@ import iothub from 'azure-iothub';
 import t, { type Test } from 'tap';
 import { cloudFor } from '../clouds.js';
 import { signIn } from '../official-clients.js';
-import { registryOf, serviceClientOf } from './service-clients.js';
+import { askHub, registryOf, serviceClientOf } from './service-clients.js';
 
 async function open(t: Test, options = {}) {
   const cloud = await cloudFor(t, options);
@@ -232,4 +232,20 @@ t.test('rights are kept apart, and what is not there is refused by name', async 
   await cloud.hubsAdmin.rotateKey(host, 'iothubowner', 'primary');
   await t.rejects(registry.get('dev-1'), no, 'the old key is good no more');
   await t.rejects(as('service').listJobs(), { message: /jobs.*not supported by the local hub/ });
+});
+
+t.test('a token for a part of the hub is good for that part', async (t) => {
+  const { cloud, host, hub } = await open(t);
+  await hub.createDevice({ deviceId: 'dev#1' });
+  await hub.createDevice({ deviceId: 'dev-2' });
+  const ask = async (path: string, resource: string, policy = 'iothubowner') =>
+    (await askHub(cloud, host, { path: `${path}?api-version=2021-04-12`, policy, resource: `${host}${resource}` })).status;
+  // Source: hub/iot-hub-dev-guide-sas, "Use security tokens from service components".
+  t.equal(await ask('/devices', '/devices', 'registryRead'), 200);
+  t.equal(await ask('/devices/dev-2', '/devices', 'registryRead'), 200);
+  t.equal(await ask('/twins/dev-2', '/devices'), 401, 'and for no other');
+  t.equal(await ask('/devices/dev%231', '/devices/dev#1'), 200, 'of one device, whatever its name');
+  t.equal(await ask('/devices/dev-2', '/devices/dev'), 401);
+  t.equal(await ask('/devices', '/devices/dev-2'), 401);
+  t.equal(await ask('/devices/dev-2%2F..%2Fdev', '/devices/dev-2'), 404, 'one path, however it is written');
 });
