@@ -81,6 +81,10 @@ export const dpsChoices = {
     why: 'the code of a webhook that refuses is the only one known for webhooks',
   },
   webhookForeignHub: { value: dpsErrors.noHubAssignable, why: 'the webhook must choose from linkedHubs: no hub was assigned' },
+  webhookX509: {
+    value: 'certificateInfo and signingCertificateInfo',
+    why: 'documented: a webhook gets details of the certificate; the members are those that the device itself is told',
+  },
   staticWithoutHub: {
     value: dpsErrors.noHubAssignable,
     why: 'static allocation needs exactly one hub; without it there is none to assign',

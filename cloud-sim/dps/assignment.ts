@@ -6,7 +6,7 @@ import type { Hub } from '../hub/hub.js';
 import type { Reason } from '../reasons.js';
 import { type LinkRecord, type RegistrationRecord, SERVICE_KEY, type Store } from '../store/store.js';
 import { allocateHashed, allocateNearest } from './allocation.js';
-import { type Source, sourceName } from './claim.js';
+import { type Shown, type Source, sourceName } from './claim.js';
 import type { Latencies } from './latency.js';
 import { namedHubs, ownPolicy } from './named-hubs.js';
 import { decideMove, type Move, type Place, reprovisionPolicyOf } from './reprovision.js';
@@ -23,6 +23,8 @@ export interface AssignmentRequest {
   region: string | undefined;
   /** What the device sent along for custom allocation. */
   payload: unknown;
+  /** What it showed of itself, for custom allocation. */
+  shown: Shown;
 }
 
 /** What assigning looks at. */
@@ -128,14 +130,14 @@ async function keep(
 }
 
 async function ask(
-  { source, registrationId, payload }: AssignmentRequest,
+  { source, registrationId, payload, shown }: AssignmentRequest,
   previous: Place | undefined,
   linkedHubs: readonly string[],
   { webhook, closing }: AssignmentGround,
 ): Promise<Omit<Choice, 'skipped'> | Failure> {
   const { customAllocationDefinition } = source.enrolment;
   if (customAllocationDefinition === undefined) throw new Error('an enrolment with custom allocation was kept without its definition');
-  const question = { source, registrationId, previous, payload, linkedHubs };
+  const question = { source, registrationId, previous, payload, shown, linkedHubs };
   const outcome = await askWebhook(customAllocationDefinition, question, webhook, closing);
   if ('failed' in outcome) return outcome;
   const { iotHubHostName: hub, ...rest } = outcome.decision;

@@ -40,6 +40,21 @@ export interface Admitted {
   x509?: Pick<X509RegistrationResult, 'certificateInfo' | 'signingCertificateInfo'>;
 }
 
+/** What a device showed of itself, as it is told in JSON: keys of a TPM in base64. */
+export interface Shown {
+  x509?: Admitted['x509'];
+  tpm?: { endorsementKey: string; storageRootKey?: string };
+}
+
+/** What a device that was let in showed. Pure. */
+export function shownBy({ x509 }: Admitted, { credential }: Claim): Shown {
+  if (credential.kind !== 'tpm') return x509 === undefined ? {} : { x509 };
+  const [endorsementKey, storageRootKey] = [credential.endorsementKey, credential.storageRootKey ?? []].map((area) =>
+    Buffer.from(area).toString('base64'),
+  ) as [string, string];
+  return { tpm: { endorsementKey, ...(storageRootKey === '' ? {} : { storageRootKey }) } };
+}
+
 /** Kept out: what is answered, and why in truth. */
 export interface Refused {
   error: ServiceErrorEntry;

@@ -10,7 +10,7 @@ import { generatedKey, guid, operationId } from '../unique.js';
 import { type Assignment, assign } from './assignment.js';
 import { attest } from './attestation.js';
 import { carryOut, keepRegistration } from './carry-out.js';
-import { type Admitted, type Claim, type Ground, type Refused, sourceId, type Verdict } from './claim.js';
+import { type Admitted, type Claim, type Ground, type Refused, shownBy, sourceId, type Verdict } from './claim.js';
 import type { DpsGround, DpsReply } from './dps.js';
 import { withNearestEnrolment } from './nearest-enrolment.js';
 import { issuesCertificates } from './previews.js';
@@ -151,7 +151,9 @@ export class DpsSession {
   async #assign(admitted: Admitted, payload: unknown, operation: string, asked: SigningRequest | undefined): Promise<void> {
     const { registrationId, apiVersion } = this.#claim;
     const { source } = admitted;
-    const assignment = await assign({ registrationId, apiVersion, source, region: this.#speaker.region, payload }, this.#ground);
+    const { region } = this.#speaker;
+    const shown = shownBy(admitted, this.#claim);
+    const assignment = await assign({ registrationId, apiVersion, source, region, payload, shown }, this.#ground);
     if ('failed' in assignment) await this.#keep(admitted, operation, assignment);
     else {
       const authentication = await this.#authentication(admitted);

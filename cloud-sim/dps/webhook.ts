@@ -3,12 +3,12 @@ import { request as requestHttps } from 'node:https';
 import { rootCertificates } from 'node:tls';
 import type { CustomAllocationDefinition, InitialTwin } from '@zerotouch/azure-wire/enrolment';
 import { dpsErrors, type ServiceErrorEntry } from '@zerotouch/azure-wire/errors';
-import { isJsonObject, type JsonObject } from '@zerotouch/azure-wire/twin';
+import { isJsonObject } from '@zerotouch/azure-wire/twin';
 import { dpsChoices } from '../choices.js';
 import { twinProblem } from '../hub/twin-limits.js';
 import { nearestWords } from '../nearest.js';
 import type { Reason } from '../reasons.js';
-import type { Source } from './claim.js';
+import type { Shown, Source } from './claim.js';
 import type { Place } from './reprovision.js';
 
 /** How webhooks are called. */
@@ -27,6 +27,8 @@ export interface WebhookQuestion {
   previous: Place | undefined;
   /** What the device sent along. */
   payload: unknown;
+  /** What it showed of itself. */
+  shown: Shown;
   /** Host names to choose from. */
   linkedHubs: readonly string[];
 }
@@ -48,17 +50,18 @@ const MAX_ANSWER_BYTES = 256 * 1024;
  * The request to a webhook: the enrolment without secrets, and what is known of the device. Pure.
  * Source: iot-dps/concepts-custom-allocation, "Webhook request".
  */
-export function webhookRequest({ source, registrationId, previous, payload, linkedHubs }: WebhookQuestion): JsonObject {
+export function webhookRequest({ source, registrationId, previous, payload, shown, linkedHubs }: WebhookQuestion): object {
   const record = withoutSecrets(source);
   const { type } = source.enrolment.attestation;
   const context = {
     registrationId,
     ...(previous === undefined ? {} : { currentIotHubHostName: previous.hub, currentDeviceId: previous.deviceId }),
     [type]: {},
+    ...shown,
     ...(payload === undefined ? {} : { payload }),
   };
   const enrolment = source.kind === 'individual' ? { individualEnrollment: record } : { enrollmentGroup: record };
-  return { ...enrolment, deviceRuntimeContext: context, linkedHubs: [...linkedHubs] } as JsonObject;
+  return { ...enrolment, deviceRuntimeContext: context, linkedHubs: [...linkedHubs] };
 }
 
 /** A webhook's address without its function key. */
@@ -231,6 +234,7 @@ function withoutSecrets({ enrolment }: Source): object {
           customAllocationDefinition: { ...customAllocationDefinition, webhookUrl: maskedUrl(customAllocationDefinition.webhookUrl) },
         };
   return {
+    provisioningStatus: 'enabled',
     ...rest,
     ...definition,
     attestation: attestation.type === 'symmetricKey' ? { type: attestation.type, symmetricKey: {} } : attestation,

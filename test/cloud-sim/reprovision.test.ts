@@ -49,7 +49,14 @@ async function decider() {
       kind: 'group',
       enrolment: { enrollmentGroupId: 'line', attestation: { type: 'symmetricKey', symmetricKey: {} }, reprovisionPolicy },
     };
-    const request: AssignmentRequest = { registrationId, apiVersion: '2021-06-01', source, region: undefined, payload: undefined };
+    const request: AssignmentRequest = {
+      registrationId,
+      apiVersion: '2021-06-01',
+      source,
+      region: undefined,
+      payload: undefined,
+      shown: {},
+    };
     const assignment = await assign(request, ground);
     if ('failed' in assignment) throw new Error(assignment.reason.text);
     const kept = { registrationId, source, operationId: '1', assignment, authenticationKey: undefined };

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -5,7 +6,10 @@ import type { AddressInfo } from 'node:net';
 import type { Cloud } from '@zerotouch/cloud-sim/cloud';
 import { makeServerIdentity } from '@zerotouch/cloud-sim/doors/authority';
 import t, { type Test } from 'tap';
+import { issue, makeAuthority, prove } from './certificates.js';
 import { cloudFor, derived, key, keyGroup, lastAttempt } from './clouds.js';
+import { registerOver } from './doors/clients.js';
+import { SoftTpm } from './doors/soft-tpm.js';
 import { register } from './official-clients.js';
 import { Wire, wireAsk, wireRegister, wireSignIn } from './wire.js';
 
@@ -90,6 +94,40 @@ t.test('a webhook over HTTPS decides; payloads go both ways, and its initial twi
 
   await register(cloud, 'dev-1', proof('dev-1'));
   t.match(asked[1]?.body.deviceRuntimeContext, { currentIotHubHostName: second, currentDeviceId: 'dev-1' });
+});
+
+t.test('a webhook sees by which certificate or TPM a device was let in', async (t) => {
+  const cloud = await cloudFor(t);
+  const { url, asked } = await webhook(t, ({ body: { linkedHubs } }, response) =>
+    json({ iotHubHostName: linkedHubs[0] })({} as Question, response),
+  );
+  const custom = { allocationPolicy: 'custom' as const, customAllocationDefinition: { webhookUrl: url, apiVersion: '2021-10-01' } };
+  const line = await makeAuthority('Line 7');
+  const leaf = await issue(line, 'dev-1');
+  const signingCertificates = { primary: { certificate: line.pem } };
+  await cloud.enrolments.putCertificate(await prove('line-7', line));
+  await cloud.enrolments.putGroup({ enrollmentGroupId: 'line-7', attestation: { type: 'x509', x509: { signingCertificates } }, ...custom });
+  t.match(await register(cloud, 'dev-1', { leaf }), { status: 'assigned' });
+  const sha256Thumbprint = new X509Certificate(leaf.cert).fingerprint256.replaceAll(':', '');
+  t.match(asked[0]?.body, {
+    enrollmentGroup: { provisioningStatus: 'enabled' },
+    deviceRuntimeContext: {
+      registrationId: 'dev-1',
+      x509: {
+        certificateInfo: { subjectName: 'CN=dev-1', issuerName: 'CN=Line 7', sha256Thumbprint },
+        signingCertificateInfo: { subjectName: 'CN=Line 7' },
+      },
+    },
+  });
+
+  const tpm = new SoftTpm('tpm-1');
+  const [endorsementKey, storageRootKey] = [tpm.endorsementKey, tpm.storageRootKey].map((area) => area.toString('base64'));
+  const attestation = { type: 'tpm' as const, tpm: { endorsementKey: endorsementKey ?? '' } };
+  await cloud.enrolments.putIndividual({ registrationId: 'tpm-1', attestation, ...custom });
+  for (const transport of ['amqp', 'http'] as const) {
+    await registerOver(cloud, transport, 'tpm-1', { security: tpm });
+    t.strictSame(asked.at(-1)?.body.deviceRuntimeContext.tpm, { endorsementKey, storageRootKey }, transport);
+  }
 });
 
 t.test('a device that never moves is asked about with its own hub only', async (t) => {
