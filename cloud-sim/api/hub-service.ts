@@ -69,7 +69,7 @@ export interface HubService {
   invokeMethod(deviceId: string, method: MethodInvocation & { moduleId?: string }): Promise<{ status: number; payload: unknown }>;
   /**
    * Puts a message into the queue of a device; it gets it now, or once it connects.
-   * @throws CloudFault UNKNOWN_DEVICE, MESSAGE_REFUSED (the queue is full, the message too large, the expiry past or too far)
+   * @throws CloudFault UNKNOWN_DEVICE, MESSAGE_REFUSED (the queue is full, the message too large, the expiry past or too far, a property no ASCII)
    */
   sendMessage(deviceId: string, message: HubMessage): Promise<void>;
   /** Empties the queue of a device. @returns how many messages there were @throws CloudFault UNKNOWN_DEVICE */
@@ -121,6 +121,8 @@ const MESSAGE_PROBLEMS = {
   'queue-full': 'fifty messages wait for the device: no more are kept',
   'too-large': 'the message is longer than 64 KB',
   expiry: 'the message expires in the past, or more than two days from now',
+  'no-header':
+    "a property holds what cannot be a header: names are ASCII letters, digits and ! # $ % & ' * + - . ^ _ ` | ~, values printable ASCII",
 } as const;
 
 /** What operators do at a hub. */

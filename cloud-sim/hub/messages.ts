@@ -25,7 +25,11 @@ export interface LockedMessage {
 }
 
 /** Why a message is not taken. */
-export type MessageProblem = 'no-device' | 'queue-full' | 'too-large' | 'expiry';
+export type MessageProblem = 'no-device' | 'queue-full' | 'too-large' | 'expiry' | 'no-header';
+
+// Source: azure-docs, iot-hub-devguide-messages-construct; of the values it would have fewer, HTTPS carries these.
+const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/;
+const HEADER_VALUE = /^[\x20-\x7e]*$/;
 
 /** How a device is done with a message. */
 export type Settlement = 'complete' | 'reject' | 'abandon' | 'release';
@@ -74,7 +78,10 @@ export class Messages {
     const { store, clock, settings } = this.#parts;
     const now = clock.now();
     const longest = now + hubLimits.messageLifetimeMs.value;
-    if (expires !== undefined && (expires <= now || expires > longest)) return 'expiry';
+    if (expires !== undefined && !(expires > now && expires <= longest)) return 'expiry';
+    // A device that asks over HTTPS gets them as headers: it could never be handed a message with others.
+    if (!Object.keys(properties).every((name) => HEADER_NAME.test(name))) return 'no-header';
+    if (![...Object.values(properties), ...Object.values(system)].every((value) => HEADER_VALUE.test(value))) return 'no-header';
     if (body.length > hubLimits.cloudToDeviceBytes.value) return 'too-large';
     if ((await store.devices.get(this.#key(deviceId))) === undefined) return 'no-device';
     await this.#expire(deviceId);

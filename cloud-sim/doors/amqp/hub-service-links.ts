@@ -15,6 +15,10 @@ const PROBLEMS: Readonly<Record<MessageProblem, { entry: ServiceErrorEntry; text
   'queue-full': { entry: hubErrors.queueFull, text: 'fifty messages wait for the device: no more are kept' },
   'too-large': { entry: hubErrors.messageTooLarge, text: 'the message is longer than 64 KB' },
   expiry: { entry: hubErrors.argumentInvalid, text: 'the message expires in the past, or more than two days from now' },
+  'no-header': {
+    entry: hubErrors.argumentInvalid,
+    text: "a property holds what cannot be a header: names are ASCII letters, digits and ! # $ % & ' * + - . ^ _ ` | ~, values printable ASCII",
+  },
 };
 
 /** A service's links: messages to devices, and what became of them. Source: hub/iot-hub-devguide-messages-c2d; Azure's clients. */

@@ -84,6 +84,34 @@ t.test('a device over HTTPS rejects a message, and whoever sent it is told', asy
   await t.rejects(client.complete(message), 'it is gone');
 });
 
+t.test('a message that a device could not be handed over HTTPS is not taken', async (t) => {
+  const { cloud, host, hub, client: make } = await open(t);
+  const sender = serviceClientOf(cloud, host);
+  t.teardown(() => sender.close());
+  await sender.open();
+  const send = (property: [string, string], more: object = {}) => {
+    const message = Object.assign(new common.Message('x'), more);
+    message.properties.add(...property);
+    return new Promise<unknown>((resolve, reject) =>
+      sender.send('dev-1', message, (error, result) => (error ? reject(error) : resolve(result))),
+    );
+  };
+  const refused = { name: 'ArgumentError', amqpError: { description: /cannot be a header/ } };
+  await t.rejects(send(['größe', 'L']), refused);
+  await t.rejects(send(['size', 'größe']), refused);
+  await t.rejects(send(['size', 'two\nlines']), refused);
+  await t.rejects(send(['two words', 'L']), refused);
+  await t.rejects(send(['size', 'L'], { messageId: 'm→1' }), refused);
+  await t.rejects(hub.sendMessage('dev-1', { body: 'x', properties: { größe: 'L' } }), { code: 'MESSAGE_REFUSED' });
+  t.strictSame(await hub.query('SELECT cloudToDeviceMessageCount AS n FROM devices'), [{ n: 0 }]);
+  await send(["a!#$%&'*+-.^_`|~1", 'of 2 (or so): "L"'], { messageId: 'm-1' });
+  const client = await make();
+  const [message] = (await once(client, 'message')) as [Message];
+  t.equal(message.messageId, 'm-1');
+  t.equal(message.properties.getItem(0)?.value, 'of 2 (or so): "L"');
+  await client.complete(message);
+});
+
 t.test('file upload is refused by its name, whatever else a device speaks', async (t) => {
   const { cloud, host, hub } = await open(t);
   const { authentication } = await hub.createDevice({ deviceId: 'dev-2' });
