@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { chmod, mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /** Modes of what the factory writes, whatever the umask. */
@@ -31,8 +31,7 @@ export interface Files {
 /** The files of this machine. */
 export const systemFiles: Files = {
   async makeFolder(path, mode) {
-    const made = await mkdir(path, { recursive: true, mode });
-    if (made !== undefined) await chmod(path, mode);
+    if (await makeWithParents(path, mode)) await chmod(path, mode);
   },
   list: (path) => absentAsUndefined(readdir(path)),
   read: (path) => absentAsUndefined(readFile(path)),
@@ -67,6 +66,28 @@ export const systemFiles: Files = {
     await absentAsUndefined(unlink(path));
   },
 };
+
+// Node's own `recursive` never returns where a folder is there and takes none all the same, as in /proc and on some shares that went away.
+async function makeWithParents(path: string, mode: number, parents = true): Promise<boolean> {
+  try {
+    await mkdir(path, { mode });
+    return true;
+  } catch (error) {
+    if (parents && (error as NodeJS.ErrnoException).code === 'ENOENT' && dirname(path) !== path) {
+      await makeWithParents(dirname(path), mode);
+      return makeWithParents(path, mode, false);
+    }
+    // Another station may have made it meanwhile.
+    if (
+      await stat(path).then(
+        (found) => found.isDirectory(),
+        () => false,
+      )
+    )
+      return false;
+    throw error;
+  }
+}
 
 /** The name a file has until it is whole: in the same folder, so that the last step is a rename. */
 export function temporaryName(path: string): string {

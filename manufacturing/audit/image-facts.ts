@@ -15,6 +15,7 @@ import { plainValue } from '@zerotouch/flash-image/secure-cert';
 import { memoryStorage, type Storage } from '@zerotouch/flash-image/storage';
 import { decodeTlvs, tlvType } from '@zerotouch/flash-image/tlv';
 import { isFault } from '@zerotouch/foundation/fault';
+import { isFactoryOwned } from '../read-back.js';
 import type { Tell } from './findings.js';
 
 /** A file as the audit was handed it. */
@@ -48,7 +49,7 @@ export interface ImageFacts {
   encryption: 'none' | ImageEncryption['scheme'];
   /** Whether a device has written to its own partition. */
   fielded: boolean;
-  /** SHA-256 of each read-only partition, by name; lower-case hexadecimal. */
+  /** SHA-256 of each partition that only the factory writes, by name; lower-case hexadecimal. */
   hashes: Record<string, string>;
 }
 
@@ -119,8 +120,9 @@ function readTexts(storage: Storage, partition: Partition, efuse: Buffer | undef
   });
 }
 
+// What the manifest covers is what the burn took for its own: the flag of a partition is the user's, and may be missing.
 function hashesOf(storage: Storage, layout: Layout): Record<string, string> {
-  const whole = layout.partitions.filter(({ readOnly, offset, size }) => readOnly && offset + size <= storage.size);
+  const whole = layout.partitions.filter((one) => isFactoryOwned(one) && one.offset + one.size <= storage.size);
   return Object.fromEntries(
     whole.map((partition) => [partition.name, createHash('sha256').update(readPartition(storage, partition)).digest('hex')]),
   );
