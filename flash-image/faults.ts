@@ -88,7 +88,7 @@ export interface Place {
 
 /** `0x16060`. */
 export function hex(value: number): string {
-  return `0x${value.toString(16)}`;
+  return `${value < 0 ? '-' : ''}0x${Math.abs(value).toString(16)}`;
 }
 
 /** The `where` of a fault: `partition fctry, offset 0x16060`; `inside` counts from the start of the place. */

@@ -36,6 +36,8 @@ export const partitionSubtype = { factoryApp: 0x00, otaApp: 0x10, otaData: 0x00,
 /** The most application slots a table can tell. */
 const MOST_SLOTS = 16;
 
+type Where = (partition: Partition) => string;
+
 const plain = { encrypted: false, readOnly: false };
 
 /**
@@ -134,13 +136,16 @@ export function findPartition(layout: Layout, name: string): Partition {
   });
 }
 
-/** Throws an {@link ImageFault} `LAYOUT_...` for the first thing that no device could boot or mount. */
-export function checkLayout({ flashSize, partitions }: Layout): void {
+/**
+ * Throws an {@link ImageFault} `LAYOUT_...` for the first thing that no device could boot or mount. `where` tells the place of a partition in
+ * whatever the layout was read from.
+ */
+export function checkLayout({ flashSize, partitions }: Layout, where: Where = inLayout): void {
   const names = new Set<string>();
   for (const partition of partitions) {
-    checkName(partition, names);
-    checkBounds(partition, flashSize);
-    checkSize(partition);
+    checkName(partition, names, where);
+    checkBounds(partition, flashSize, where);
+    checkSize(partition, where);
   }
   const inOrder = [...partitions].sort((a, b) => a.offset - b.offset);
   for (const [index, next] of inOrder.entries()) {
@@ -154,7 +159,7 @@ export function checkLayout({ flashSize, partitions }: Layout): void {
   }
 }
 
-function checkName(partition: Partition, names: Set<string>): void {
+function checkName(partition: Partition, names: Set<string>, where: Where): void {
   const { name } = partition;
   if (!/^[\x20-\x7e]{1,16}$/.test(name)) {
     throw new ImageFault('LAYOUT_NAME', 'the name does not fit', {
@@ -168,7 +173,7 @@ function checkName(partition: Partition, names: Set<string>): void {
   names.add(name);
 }
 
-function checkBounds(partition: Partition, flashSize: number): void {
+function checkBounds(partition: Partition, flashSize: number, where: Where): void {
   const { type, offset, size } = partition;
   const alignment = type === partitionType.app ? APP_ALIGNMENT : SECTOR_SIZE;
   if (!Number.isInteger(offset) || offset % alignment !== 0) {
@@ -195,7 +200,7 @@ function checkBounds(partition: Partition, flashSize: number): void {
   }
 }
 
-function checkSize(partition: Partition): void {
+function checkSize(partition: Partition, where: Where): void {
   const { size } = partition;
   // Espressif's tool takes any size but for applications; NVS is made of pages.
   const step = isNvs(partition) || partition.type === partitionType.app ? SECTOR_SIZE : 1;
@@ -204,7 +209,7 @@ function checkSize(partition: Partition): void {
     throw new ImageFault('LAYOUT_SIZE', isNvs(partition) ? 'an NVS partition cannot have this size' : 'a partition cannot have this size', {
       where: where(partition),
       seen: hex(size),
-      expected: `a multiple of ${hex(step)}, at least ${hex(least)}${least === WRITABLE_NVS_MINIMUM ? ' (or the readonly flag)' : ''}`,
+      expected: `${step === 1 ? '' : `a multiple of ${hex(step)}, `}at least ${hex(least)}${least === WRITABLE_NVS_MINIMUM ? ' (or the readonly flag)' : ''}`,
     });
   }
 }
@@ -216,6 +221,6 @@ function isBelowTable({ type, subtype, offset, size }: Partition): boolean {
   return type === partitionType.bootloader && offset + size <= TABLE_OFFSET;
 }
 
-function where({ name, offset }: Partition): string {
+function inLayout({ name, offset }: Partition): string {
   return `layout, partition ${name}, offset ${hex(offset)}`;
 }

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { chips } from '@zerotouch/flash-image/chip';
 import { efusePath } from '@zerotouch/flash-image/efuse';
-import { encodeIntelHex, type Segment } from '@zerotouch/flash-image/intel-hex';
+import { encodeIntelHex } from '@zerotouch/flash-image/intel-hex';
 import { isNvsKeys, partitionType, TABLE_OFFSET } from '@zerotouch/flash-image/layout';
 import { TABLE_SIZE } from '@zerotouch/flash-image/partition-table';
 import { encodeUf2 } from '@zerotouch/flash-image/uf2';
+import { type Part, partFiles } from './export-names.js';
 import { type Files, MODE, writeDurably } from './files.js';
 import type { FlashPlan } from './flash.js';
 import type { ExportForm } from './spec-schema.js';
@@ -32,11 +33,6 @@ export interface Exported {
   readonly efuse?: Uint8Array;
 }
 
-/** Names of parts: the file of each in an export of single partitions. */
-interface Part extends Segment {
-  readonly name: string;
-}
-
 /** The files of all forms that the flash plan asks for. */
 export function exportFiles(exported: Exported): ExportFile[] {
   const { stem, flash, efuse } = exported;
@@ -49,10 +45,13 @@ export function exportFiles(exported: Exported): ExportFile[] {
 
 function formOf(form: ExportForm, parts: readonly Part[], { image, stem, flash }: Exported): ExportFile[] {
   switch (form) {
-    case 'partitions':
-      return [...parts.map(({ name, bytes }) => ({ name: `${name}.bin`, bytes })), { name: FLASH_ARGUMENTS, bytes: argumentsFor(parts) }];
+    case 'partitions': {
+      const files = partFiles(parts, [wholeImage(stem)]);
+      const args = files.map(({ offset, file }) => `0x${offset.toString(16)} ${file}\n`).join('');
+      return [...files.map(({ file, bytes }) => ({ name: file, bytes })), { name: FLASH_ARGUMENTS, bytes: args }];
+    }
     case 'image':
-      return [{ name: `${stem}.bin`, bytes: image }];
+      return [{ name: wholeImage(stem), bytes: image }];
     case 'hex':
       return [{ name: `${stem}.hex`, bytes: encodeIntelHex(parts) }];
     case 'uf2':
@@ -84,8 +83,8 @@ function partsOf({ image, flash }: Exported): Part[] {
   return [...before, cut('partition-table', TABLE_OFFSET, TABLE_SIZE), ...data].sort((a, b) => a.offset - b.offset);
 }
 
-function argumentsFor(parts: readonly Part[]): string {
-  return parts.map(({ name, offset }) => `0x${offset.toString(16)} ${name}.bin\n`).join('');
+function wholeImage(stem: string): string {
+  return `${stem}.bin`;
 }
 
 function commandsFor({ flash, stem, efuse }: Exported): string {
@@ -94,7 +93,11 @@ function commandsFor({ flash, stem, efuse }: Exported): string {
   if (exports.includes('partitions'))
     lines.push('', '# Writes the flash; can be repeated.', `esptool.py --chip ${chip} --port PORT write_flash @${FLASH_ARGUMENTS}`);
   if (exports.includes('image'))
-    lines.push('', '# Writes the flash as a whole; can be repeated.', `esptool.py --chip ${chip} --port PORT write_flash 0x0 ${stem}.bin`);
+    lines.push(
+      '',
+      '# Writes the flash as a whole; can be repeated.',
+      `esptool.py --chip ${chip} --port PORT write_flash 0x0 ${wholeImage(stem)}`,
+    );
   if (efuse !== undefined) {
     lines.push(
       '',

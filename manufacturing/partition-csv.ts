@@ -1,4 +1,5 @@
 import { type ChipName, chips } from '@zerotouch/flash-image/chip';
+import { hex } from '@zerotouch/flash-image/faults';
 import { checkLayout, type Layout, type Partition, partitionType, SECTOR_SIZE, TABLE_OFFSET } from '@zerotouch/flash-image/layout';
 import { subtypeNames, typeNames, UNDEFINED_SUBTYPE } from '@zerotouch/flash-image/partition-names';
 import { parse } from 'csv-parse/sync';
@@ -35,8 +36,12 @@ const { app, data, bootloader, partitionTable } = partitionType;
  * @throws InputFault PARTITIONS_INVALID with file and line; ImageFault LAYOUT_... where no device could mount it
  */
 export function parsePartitionCsv(text: string, target: CsvTarget): Layout {
-  const layout = { flashSize: target.flashSize, partitions: place(rowsOf(text, target), target) };
-  checkLayout(layout);
+  const rows = rowsOf(text, target);
+  const layout = { flashSize: target.flashSize, partitions: place(rows, target) };
+  checkLayout(
+    layout,
+    (one) => `${target.fileName}:${rows[layout.partitions.indexOf(one)]?.line}, partition ${one.name}, offset ${hex(one.offset)}`,
+  );
   return layout;
 }
 
@@ -100,8 +105,8 @@ function place(rows: readonly Row[], target: CsvTarget): Partition[] {
     if ((type === bootloader || type === partitionTable) && subtype === 0) return { ...common, offset: wanted ?? 0, size: given };
     if (wanted !== undefined && wanted < end) {
       throw invalid(target, line, 'it starts before the partition before it (or the partition table) ends', {
-        seen: `0x${wanted.toString(16)}`,
-        expected: `0x${end.toString(16)} or more, or an empty offset`,
+        seen: hex(wanted),
+        expected: `${hex(end)} or more, or an empty offset`,
       });
     }
     const grid = type === app ? 0x10000 : SECTOR_SIZE;
@@ -124,8 +129,7 @@ function checkRules(partition: Partition, all: readonly Partition[], line: numbe
   if (subtype !== names.ota && subtype !== names.tee_ota) return;
   if (all.filter((other) => other.type === data && other.subtype === subtype).length > 1)
     throw invalid(target, line, 'there are two partitions of OTA data', { expected: 'one' });
-  if (size !== OTADATA_SIZE)
-    throw invalid(target, line, 'OTA data has a size of its own', { seen: `0x${size.toString(16)}`, expected: '0x2000' });
+  if (size !== OTADATA_SIZE) throw invalid(target, line, 'OTA data has a size of its own', { seen: hex(size), expected: '0x2000' });
 }
 
 const NUMBER = /^([+-]?)(0x[0-9a-f]+|0o[0-7]+|0b[01]+|0+|[1-9][0-9]*)$/;

@@ -111,6 +111,31 @@ t.test('without a bootloader nothing is written over that of the board', async (
   t.match(String(files.find(({ name }) => name === 'commands.txt')?.bytes), /IRREVERSIBLE: nvs_keys/);
 });
 
+t.test('a partition table cannot name a file elsewhere, one of ours, or two words', async (t) => {
+  const dir = folder(t);
+  const rows = ['../../../x', 'partition-table', 'my part', 'MY_PART', "it's"].map((name) => `${name},data,0x99,,4K`);
+  writeFileSync(join(dir, 'parts.csv'), ['cert,0x3F,,0xa000,8K', 'fctry,data,nvs,,12K', 'nvs,data,nvs,,16K', ...rows, ''].join('\n'));
+  const out = join(dir, 'batch');
+  await burn(certified(`partitions: ${join(dir, 'parts.csv')}\nexport: [partitions]\n`, 1), out);
+  t.same(readdirSync(dir).sort(), ['batch', 'parts.csv']);
+  const exported = join(out, 'export', 'x-000001');
+  t.equal(
+    readFileSync(join(exported, 'flash-args.txt'), 'utf8'),
+    `0x8000 partition-table.bin
+0xa000 cert.bin
+0xc000 fctry.bin
+0xf000 nvs.bin
+0x13000 __.._.._x.bin
+0x14000 partition-table-0x14000.bin
+0x15000 my_part.bin
+0x16000 MY_PART-0x16000.bin
+0x17000 it_s.bin
+`,
+  );
+  t.equal(readFileSync(join(exported, 'partition-table.bin')).readUInt16BE(0), 0xaa50);
+  t.equal(readdirSync(exported).length, 11);
+});
+
 for (const [what, top, expected] of [
   ['HMAC on a chip without it', 'chip: esp32\nencryption: hmac\n', { code: 'SPEC_INVALID', message: /encryption.*HMAC peripheral/ }],
   ['an unknown chip', 'chip: esp8266\n', { code: 'SPEC_INVALID', message: /chip/ }],

@@ -126,10 +126,19 @@ for (const [what, lines, expected] of [
   ['two of OTA data', ['a,data,ota,,8K', 'b,data,ota,,8K'], { code: 'PARTITIONS_INVALID' }],
   ['OTA data of another size', ['a,data,ota,,4K'], { code: 'PARTITIONS_INVALID', expected: '0x2000' }],
   ['a core dump that nobody may write', ['a,data,coredump,,64K,readonly'], { code: 'PARTITIONS_INVALID' }],
-  ['a small writable NVS', ['a,data,nvs,,8K'], { code: 'LAYOUT_SIZE' }],
-  ['one name twice', ['a,data,fat,,4K', 'a,data,fat,,4K'], { code: 'LAYOUT_NAME' }],
-  ['more than the flash', ['a,app,factory,,8M'], { code: 'LAYOUT_BOUNDS' }],
-  ['an app off its grid', ['a,app,factory,0x18000,64K'], { code: 'LAYOUT_ALIGNMENT' }],
+  ['a small writable NVS', ['a,data,nvs,,8K'], { code: 'LAYOUT_SIZE', where: /^partitions\.csv:1, partition a, offset 0x[0-9a-f]+$/ }],
+  ['one name twice', ['a,data,fat,,4K', 'a,data,fat,,4K'], { code: 'LAYOUT_NAME', where: /^partitions\.csv:2, partition a, offset/ }],
+  [
+    'an end before its start',
+    ['a,data,fat,,4K', 'b,data,fat,,-0x9000'],
+    { code: 'LAYOUT_SIZE', seen: '-0x1000', expected: 'at least 0x1' },
+  ],
+  ['more than the flash', ['a,app,factory,,8M'], { code: 'LAYOUT_BOUNDS', where: /^partitions\.csv:1, partition a, offset 0x[0-9a-f]+$/ }],
+  [
+    'an app off its grid',
+    ['a,app,factory,0x18000,64K'],
+    { code: 'LAYOUT_ALIGNMENT', where: /^partitions\.csv:1, partition a, offset 0x[0-9a-f]+$/ },
+  ],
 ] as const) {
   t.test(`${what} is refused`, async (t) => {
     t.throws(() => read(...lines), expected);
