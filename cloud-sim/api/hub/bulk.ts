@@ -25,11 +25,14 @@ const ANY: Match = { kind: 'any' };
 export async function runBulk(hub: Hub, body: unknown): Promise<BulkResult> {
   if (!Array.isArray(body) || body.length === 0 || body.length > hubLimits.bulkDevices.value)
     throw badArgument(`the body is no list of 1 to ${hubLimits.bulkDevices.value} devices`);
-  const errors: BulkResult['errors'] = [];
-  for (const [index, item] of body.entries()) {
+  // All of them before the first is carried out: who is told that the call is wrong must not look for what became of half of it.
+  const items = body.map((item, index) => {
     const device = objectIn(item, `item ${index}`);
-    const deviceId = idIn(device.id, `item ${index}, id`);
     const moduleId = maybeText(device.moduleId, `item ${index}, moduleId`);
+    return { device, deviceId: idIn(device.id, `item ${index}, id`), moduleId };
+  });
+  const errors: BulkResult['errors'] = [];
+  for (const { device, deviceId, moduleId } of items) {
     try {
       await runOne(hub, deviceId, moduleId, device);
     } catch (error) {

@@ -60,6 +60,15 @@ t.test('devices in bulk', async (t) => {
   );
 });
 
+t.test('a call in bulk that is wrong in itself changes nothing', async (t) => {
+  const { cloud, host, hub } = await open(t);
+  const bulk = (...items: unknown[]) => askHub(cloud, host, { method: 'POST', path: '/devices?api-version=2021-04-12', body: items });
+  const made = { id: 'a', importMode: 'create' };
+  for (const wrong of [{ id: 'no id', importMode: 'create' }, { importMode: 'create' }, { id: 'b', moduleId: 7 }, 'b'])
+    t.match(await bulk(made, wrong), { status: 400, body: { Message: /item 1/ } }, JSON.stringify(wrong));
+  t.strictSame(await hub.devices(), []);
+});
+
 t.test('twins are read, patched and replaced, with etags', async (t) => {
   const { registry, hub } = await open(t);
   await hub.createDevice({ deviceId: 'dev-1' });
