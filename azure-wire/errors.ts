@@ -46,7 +46,7 @@ export const dpsErrors = {
 
 /** What an IoT hub answers. Source: hub/troubleshoot-error-codes. */
 export const hubErrors = {
-  argumentInvalid: { code: 400004, message: 'Argument invalid', evidence: 'documented' },
+  argumentInvalid: { code: 400004, message: 'ArgumentInvalid', evidence: 'documented' },
   replacedByNewConnection: { code: 400027, message: 'ConnectionForcefullyClosedOnNewConnection', evidence: 'documented' },
   notFound: { code: 401001, message: 'IotHubNotFound', evidence: 'documented' },
   unauthorizedAccess: { code: 401002, message: 'IotHubUnauthorizedAccess', evidence: 'documented' },

@@ -65,7 +65,11 @@ t.test('a call in bulk that is wrong in itself changes nothing', async (t) => {
   const bulk = (...items: unknown[]) => askHub(cloud, host, { method: 'POST', path: '/devices?api-version=2021-04-12', body: items });
   const made = { id: 'a', importMode: 'create' };
   for (const wrong of [{ id: 'no id', importMode: 'create' }, { importMode: 'create' }, { id: 'b', moduleId: 7 }, 'b'])
-    t.match(await bulk(made, wrong), { status: 400, body: { Message: /item 1/ } }, JSON.stringify(wrong));
+    t.match(
+      await bulk(made, wrong),
+      { status: 400, error: 'ArgumentInvalid', body: { Message: /^ErrorCode:ArgumentInvalid;item 1/ } },
+      JSON.stringify(wrong),
+    );
   t.strictSame(await hub.devices(), []);
 });
 
