@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { Fault } from '@zerotouch/foundation/fault';
 import type { Author, Ledger } from '@zerotouch/manufacturing/ledger/ledger';
 import type { Command } from 'commander';
 import { readSecret } from './secret.js';
@@ -12,10 +14,25 @@ export async function ledgerAddress(reference: string): Promise<string> {
   return reference.startsWith('sqlite:') ? reference : readSecret(reference, '--ledger');
 }
 
+/**
+ * The same, for who reads or goes on with what was burnt: a misspelt path must not make a new, empty ledger.
+ * @throws Fault SECRET_FORM, SECRET_MISSING, LEDGER_ABSENT
+ */
+export async function burntLedgerAddress(reference: string): Promise<string> {
+  const address = await ledgerAddress(reference);
+  const path = /^sqlite:(?:\/\/)?(.+)$/.exec(address)?.[1];
+  if (path === undefined || existsSync(path)) return address;
+  throw new Fault('LEDGER_ABSENT', 'there is no ledger of this name', {
+    where: path,
+    expected: 'the file that zerotouch burn recorded the batch in',
+    remedy: 'name the folder of the batch, or with --ledger the ledger that it was burnt with',
+  });
+}
+
 /** Opens the ledger that `--ledger` names, else the one in the folder of a batch, for some work. */
 export async function withLedger<T>(dir: string, reference: string | undefined, work: (ledger: Ledger) => Promise<T>): Promise<T> {
   const { LEDGER_FILE, openLedger } = await import('@zerotouch/manufacturing/ledger/ledger');
-  const ledger = await openLedger(reference === undefined ? `sqlite:${join(dir, LEDGER_FILE)}` : await ledgerAddress(reference));
+  const ledger = await openLedger(await burntLedgerAddress(reference ?? `sqlite:${join(dir, LEDGER_FILE)}`));
   try {
     return await work(ledger);
   } finally {

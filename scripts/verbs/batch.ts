@@ -9,8 +9,8 @@ import {
   addAuthorOptions,
   addLedgerOption,
   authorOf,
+  burntLedgerAddress,
   type LedgerFlags,
-  ledgerAddress,
   withLedger,
 } from '../ledger-address.js';
 import { addProve } from '../prove.js';
@@ -145,7 +145,7 @@ async function labels(dir: string, { out, symbol }: { out: string; symbol: 'qr' 
 
 async function report(dir: string, { out, ledger }: LedgerFlags & { out: string }, job: Job): Promise<undefined> {
   const { reportBatch } = await import('@zerotouch/manufacturing/report/batch-report');
-  writePrivately(out, await reportBatch(dir, systemClock, ledger === undefined ? undefined : await ledgerAddress(ledger)));
+  writePrivately(out, await reportBatch(dir, systemClock, ledger === undefined ? undefined : await burntLedgerAddress(ledger)));
   job.output.result({ out: resolve(out) }, `written: ${resolve(out)}`);
   return undefined;
 }

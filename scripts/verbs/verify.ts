@@ -4,7 +4,7 @@ import type { AuditSummary, Finding } from '@zerotouch/manufacturing/audit/audit
 import { InvalidArgumentError, Option } from 'commander';
 import { readBatchSpec } from '../batch-spec.js';
 import type { AddVerb, Job } from '../job.js';
-import { ledgerAddress } from '../ledger-address.js';
+import { burntLedgerAddress } from '../ledger-address.js';
 
 interface VerifyOptions {
   batch?: string;
@@ -51,7 +51,7 @@ Exits 1 when errors were found; warnings alone leave it 0.`,
 
 async function verify(paths: string[], options: VerifyOptions, job: Job): Promise<ExitCode> {
   const { manifest, root, shipped, fielded, horizon } = options;
-  const ledger = options.ledger === undefined ? undefined : await ledgerAddress(options.ledger);
+  const ledger = options.ledger === undefined ? undefined : await burntLedgerAddress(options.ledger);
   const spec = options.batch === undefined ? undefined : await readBatchSpec(options.batch);
   const { audit } = await import('@zerotouch/manufacturing/audit/audit');
   const summary = await audit({

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { openLedger } from '@zerotouch/manufacturing/ledger/ledger';
 import t from 'tap';
@@ -37,4 +37,21 @@ t.test('the address of a server is a secret', async (t) => {
   const open = await runHere(dir, 'burn', 'batch.yaml', '--out', 'out', '--ledger', 'postgres://kim:hush@127.0.0.1:1/hall');
   t.match(open, { code: 2, stderr: /--ledger: .*env:NAME/ });
   t.notMatch(open.stderr, /hush/);
+});
+
+t.test('a ledger that is not there is not made by who only goes on with a batch', async (t) => {
+  const dir = t.testdir({ 'batch.yaml': spec });
+  t.equal((await runHere(dir, 'burn', 'batch.yaml', '--out', 'out', '--quiet')).code, 0);
+  const misspelt = ['--ledger', 'sqlite:hal.db'];
+  for (const words of [
+    ['batch', 'ship', 'out', ...misspelt],
+    ['batch', 'history', 'out', 'pump-000001', ...misspelt],
+    ['batch', 'events', 'out', ...misspelt],
+    ['batch', 'report', 'out', '--out', 'first.html', ...misspelt],
+    ['verify', 'out', ...misspelt],
+  ]) {
+    t.match(await runHere(dir, ...words), { code: 2, stderr: /hal\.db: there is no ledger.*expected .*burn.*--ledger/ }, words.join(' '));
+  }
+  t.match(await runHere(dir, 'batch', 'history', 'nowhere', 'pump-000001'), { code: 2, stderr: /nowhere.ledger\.db: there is no ledger/ });
+  t.same(readdirSync(dir).sort(), ['batch.yaml', 'out']);
 });
