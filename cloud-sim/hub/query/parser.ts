@@ -17,6 +17,15 @@ const COMPARISONS: Readonly<Record<string, BinaryOperator>> = {
   '>=': '>=',
 };
 
+/** What a twin holds at its top: read in any case, as Azure's guide writes it (`SELECT DeviceID, LastActivityTime`). */
+const ATTRIBUTES = new Map(
+  [
+    ...['deviceId', 'moduleId', 'etag', 'deviceEtag', 'version', 'tags', 'properties', 'configurations', 'capabilities', 'modelId'],
+    ...['status', 'statusReason', 'statusUpdateTime', 'connectionState', 'lastActivityTime', 'cloudToDeviceMessageCount'],
+    ...['authenticationType', 'x509Thumbprint', 'deviceScope', 'parentScopes'],
+  ].map((name) => [name.toLowerCase(), name]),
+);
+
 /**
  * Reads a query. Source: hub/iot-hub-devguide-query-language.
  * @throws QueryFault
@@ -195,7 +204,8 @@ class Parser {
 
   // `a.b`, `[[a]].b`, `a['b']`, `a[0]`
   #path(): string[] {
-    const path = [this.#segment()];
+    const root = this.#segment();
+    const path = [ATTRIBUTES.get(root.toLowerCase()) ?? root];
     for (;;) {
       if (this.#takesMark('.')) path.push(this.#segment());
       else if (this.#isMark('[') && ['string', 'number'].includes(this.#tokens[this.#next + 1]?.kind ?? '')) {

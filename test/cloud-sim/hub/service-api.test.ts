@@ -178,6 +178,17 @@ t.test('queries: whole twins, columns, counts by group, page by page', async (t)
   }
 });
 
+t.test('the attributes of a twin are found in any case, what devices and operators named is not', async (t) => {
+  const { hub } = await open(t);
+  await hub.createDevice({ deviceId: 'dev-1' });
+  await hub.updateTwin('dev-1', { tags: { line: 7, Line: 8 } });
+  // Source: hub/iot-hub-devguide-query-language, "SELECT clause".
+  const [row] = (await hub.query("SELECT DeviceID, LastActivityTime FROM devices WHERE Status = 'enabled'")) as object[];
+  t.strictSame(row, { deviceId: 'dev-1', lastActivityTime: '0001-01-01T00:00:00Z' });
+  t.strictSame(await hub.query('SELECT TAGS.Line AS found FROM devices WHERE Tags.line = 7'), [{ found: 8 }]);
+  t.strictSame(await hub.query('SELECT Status, COUNT() AS n FROM devices GROUP BY STATUS'), [{ status: 'enabled', n: 1 }]);
+});
+
 t.test('automatic configurations: by condition, the highest priority wins', async (t) => {
   const { registry, hub } = await open(t);
   await hub.createDevice({ deviceId: 'dev-1' });
