@@ -61,7 +61,8 @@ function steady(database: Libsql.Database): SqliteDatabase {
     prepare(text) {
       if (!/^(begin|commit|rollback)/.test(text)) return database.prepare(text);
       const run = () => {
-        database.exec(text);
+        // A full disk ends the transaction by itself; a rollback that failed for that would be told instead of it.
+        if (text !== 'rollback' || database.inTransaction) database.exec(text);
         return { changes: 0, lastInsertRowid: 0 };
       };
       return { reader: false, run, all: () => [], iterate: () => [].values() };

@@ -39,6 +39,20 @@ t.test('a file that is none is refused, and left as it is', async (t) => {
   t.ok(readFileSync(path).equals(before));
 });
 
+t.test('a disk that is full is told as that: SQLite has taken its transaction back by then', async (t) => {
+  const path = join(t.testdir(), 'ledger.db');
+  const ledger = await openLedger(`sqlite:${path}`);
+  t.teardown(() => ledger.close());
+  const other = new Database(path);
+  t.teardown(() => other.close());
+  // It ends a transaction as a full disk does.
+  other.exec(`create trigger full before insert on ledger_batches begin select raise(rollback, 'database or disk is full'); end`);
+  const plan = () => ledger.plan({ batch: 'b', specDigest: 'd', spec: '{}', devices: 0 }, () => [], 's');
+  await t.rejects(plan(), { code: 'LEDGER_UNUSABLE', seen: /database or disk is full/ });
+  other.exec('drop trigger full');
+  t.equal(await plan(), 'planned');
+});
+
 t.test('an address of another kind', async (t) => {
   const error = await openLedger('mysql://root:secret@host/db').catch((refusal: Error) => refusal);
   t.match(error, { code: 'LEDGER_UNUSABLE', expected: /sqlite:PATH/ });
