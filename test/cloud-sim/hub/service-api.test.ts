@@ -189,6 +189,36 @@ t.test('the attributes of a twin are found in any case, what devices and operato
   t.strictSame(await hub.query('SELECT Status, COUNT() AS n FROM devices GROUP BY STATUS'), [{ status: 'enabled', n: 1 }]);
 });
 
+t.test('the functions of the query language take what the guide says, and calculate nothing that JSON cannot hold', async (t) => {
+  const { hub } = await open(t);
+  await hub.createDevice({ deviceId: 'dev-1' });
+  await hub.updateTwin('dev-1', { tags: { line: 'L7', size: '12.5', hex: '0x10', blank: '' } });
+  // Source: hub/iot-hub-devguide-query-language, "Functions".
+  for (const [call, value] of [
+    ["CONCAT(deviceId, '@', tags.line, '!')", 'dev-1@L7!'],
+    ['SUBSTRING(deviceId, 4)', '1'],
+    ['SUBSTRING(deviceId, 0, 3)', 'dev'],
+    ['SUBSTRING(deviceId, -1)', undefined],
+    ['SUBSTRING(deviceId, 0, tags.none)', undefined],
+    ['AS_NUMBER(tags.size)', 12.5],
+    ['AS_NUMBER(3)', 3],
+    ['AS_NUMBER(SUBSTRING(tags.line, 1))', 7],
+    ['AS_NUMBER(tags.hex)', undefined],
+    ['AS_NUMBER(tags.blank)', undefined],
+    ['POWER(10, 400)', undefined],
+  ] as const) {
+    t.strictSame(await hub.query(`SELECT ${call} AS v FROM devices`), [value === undefined ? {} : { v: value }], call);
+  }
+  t.strictSame(await hub.query('SELECT deviceId FROM devices WHERE AS_NUMBER(tags.size) > 12'), [{ deviceId: 'dev-1' }]);
+  for (const [call, message] of [
+    ["CONCAT('a')", /CONCAT takes 2 or more arguments, here are 1/],
+    ["SUBSTRING('a')", /SUBSTRING takes 2 or 3 arguments, here are 1/],
+    ['LOWER()', /LOWER takes 1 arguments, here are 0/],
+  ] as const) {
+    await t.rejects(hub.query(`SELECT * FROM devices WHERE ${call} = 'a'`), { message }, call);
+  }
+});
+
 t.test('automatic configurations: by condition, the highest priority wins', async (t) => {
   const { registry, hub } = await open(t);
   await hub.createDevice({ deviceId: 'dev-1' });
