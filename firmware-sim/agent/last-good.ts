@@ -1,10 +1,10 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Settings } from './settings.js';
+import { isSettings, type Settings } from './settings.js';
 
 /** The settings with which the device last reached its hub, kept across restarts. */
 export interface LastGood {
-  /** Undefined when there are none, or they cannot be read. */
+  /** Undefined when there are none, or they cannot be read or understood. */
   read(): Settings | undefined;
   /** Keeps them, whole or not at all. */
   keep(settings: Settings): void;
@@ -16,7 +16,8 @@ export function lastGoodIn(folder: string): LastGood {
   return {
     read() {
       try {
-        return JSON.parse(readFileSync(file, 'utf8')) as Settings;
+        const kept: unknown = JSON.parse(readFileSync(file, 'utf8'));
+        return isSettings(kept) ? kept : undefined;
       } catch {
         return undefined;
       }

@@ -1,4 +1,7 @@
+import { isJsonObject } from '@zerotouch/azure-wire/twin';
 import type { BootOptions } from '../runtime/boot-image.js';
+import { clientNames } from '../transport/client-names.js';
+import { transportNames } from '../transport/transport-names.js';
 
 /** What the agent is told by its file (`/etc/zerotouch-device/device.yaml`), as {@link readSettingsFile} returns it. No secret is in it. */
 export interface Settings extends Pick<BootOptions, 'client' | 'transport' | 'timeServer' | 'tpm' | 'proxy' | 'cloud' | 'endpoint'> {
@@ -18,4 +21,19 @@ export const HEALTH_SOCKET = '/run/zerotouch-device/health.sock';
 export function sameSettings(a: Settings, b: Settings): boolean {
   const text = (settings: Settings): string => JSON.stringify(Object.entries(settings).sort(([x], [y]) => (x < y ? -1 : 1)));
   return text(a) === text(b);
+}
+
+/** Whether a value is settings as {@link readSettingsFile} returns them, without the validator that it needs: what an agent once kept may be damaged. */
+export function isSettings(value: unknown): value is Settings {
+  if (!isJsonObject(value)) return false;
+  const { image, healthSocket, client, transport, timeServer = [], metricsPort = 1, ...others } = value;
+  const isText = (part: unknown): boolean => typeof part === 'string';
+  return (
+    [image, healthSocket, ...Object.values(others)].every(isText) &&
+    clientNames.some((name) => name === client) &&
+    transportNames.some((name) => name === transport) &&
+    Array.isArray(timeServer) &&
+    timeServer.every(isText) &&
+    Number.isInteger(metricsPort)
+  );
 }
