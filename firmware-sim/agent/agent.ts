@@ -48,6 +48,8 @@ export class Agent {
   #settings: Settings | undefined;
   #from: 'file' | 'last-good' = 'file';
   #refused: string | undefined;
+  /** What was said when the file's settings led to no hub in their time. */
+  #unproven: string | undefined;
   #device: Device | undefined;
   #socket: { readonly path: string; readonly door: AsyncDisposable } | undefined;
   #port: { readonly number: number; readonly door: AsyncDisposable } | undefined;
@@ -164,6 +166,7 @@ export class Agent {
             remedy: 'those that last did are in force; both get their turn until one leads to the hub',
           }),
         );
+        this.#unproven = this.#refused;
       }
       await this.#adopt(other, settings);
     });
@@ -191,6 +194,8 @@ export class Agent {
   #proven(settings: Settings): void {
     const { journal, lastGood } = this.#parts;
     this.#trial.abort();
+    // A file that was found wrong meanwhile stays refused.
+    if (this.#from === 'file' && this.#refused === this.#unproven) this.#refused = undefined;
     const kept = lastGood.read();
     if (kept !== undefined && sameSettings(kept, settings)) return;
     try {

@@ -98,6 +98,23 @@ t.test('settings that lead nowhere give way to those that last led to the hub', 
   t.match(agent.health(), { settings: { from: 'file', refused: null } });
 });
 
+t.test('settings that led nowhere at first are refused no more once they lead to the hub', async (t) => {
+  const { dir, image, good, release, journal, file, agentWith } = await bench(t);
+  file.settings = { ...good, image: join(dir, 'later.bin') };
+  const astray: Settings = { ...good, proxy: 'http://127.0.0.1:9' };
+  const agent = agentWith({ read: () => astray, keep: () => undefined });
+  await agent.start();
+  const failure = once(journal, 'failure');
+  release(TRIAL_MS);
+  await failure;
+  t.match(agent.health(), { healthy: false, settings: { from: 'last-good', refused: /did not reach its hub/ } });
+  copyFileSync(image, join(dir, 'later.bin'));
+  const running = once(journal, 'running');
+  release(TRIAL_MS);
+  await running;
+  t.match(agent.health(), { healthy: true, settings: { from: 'file', refused: null } });
+});
+
 t.test('an image that is not there yet is looked at again; signs of life go on meanwhile', async (t) => {
   const { dir, image, good, release, journal, told, file, agentWith } = await bench(t);
   file.settings = { ...good, image: join(dir, 'later.bin') };
