@@ -79,7 +79,12 @@ async function runAgent(file: string, version: string, json: boolean, signal: Ab
   // Before anything is awaited: without a listener the signal would end the process.
   let started = false;
   process.on('SIGHUP', () => void (started && agent.reload()));
-  await agent.start();
+  try {
+    await agent.start();
+  } catch (error) {
+    // A service manager ends all processes of a service at once, and so the one that reads the settings.
+    if (!signal.aborted) throw error;
+  }
   started = true;
   const unwatched = (error: Error): void => journal('warning', 'settings-not-watched', { detail: error.message });
   watchFile(file, systemClock, signal, () => void agent.reload(), unwatched);
