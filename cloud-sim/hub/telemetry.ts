@@ -43,10 +43,14 @@ const BAG: Readonly<Record<string, string>> = {
 /** System properties of AMQP and consumers' names, the other way round than {@link BAG}. */
 const BAG_NAMES: Readonly<Record<string, string>> = Object.fromEntries(Object.entries(BAG).map(([short, name]) => [name, short]));
 
-/** A property bag as it came, decoded; its names are the device's own. */
+// Source: azure-iot-sdk-c, iothubtransport_mqtt_common.c, and azure-iot-device-mqtt: what follows the name is no part of it.
+const OUTPUT_WITH_SLASH = /((?:^|&)(?:\$|%24)\.on=[^&]*)\/(?=&|$)/;
+
+/** A property bag as it came, decoded; its names are the device's own. The slash that clients write after the name of an output is left out. */
 export function parseBag(bag: string): Record<string, string> {
   const properties = plainRecord();
-  for (const [key, value] of new URLSearchParams(bag.replace(/^\?/, '').replaceAll('+', '%2B'))) properties[key] = value;
+  const written = bag.replace(/^\?/, '').replace(OUTPUT_WITH_SLASH, '$1').replaceAll('+', '%2B');
+  for (const [key, value] of new URLSearchParams(written)) properties[key] = value;
   return properties;
 }
 
