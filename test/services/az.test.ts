@@ -116,6 +116,9 @@ t.test('the real az, pointed here by what the cloud prints, links, weighs and mo
   t.strictSame(await spread(ids('fifth')), { 'hub-sea.azure-devices.net': 12 }, 'hubs of two subscriptions serve one DPS');
 
   t.match(await az('iot', 'hub', 'update', '-n', 'line-hub-a', '--sku', 'S2', '--unit', '4'), { sku: { name: 'S2', capacity: 4 } });
+  t.match(await az('iot', 'hub', 'update', '-n', 'hub-weu', '--c2d-ttl', '3', '--feedback-lock-duration', '20'), {
+    properties: { cloudToDevice: { defaultTtlAsIso8601: '3:00:00', feedback: { lockDurationAsIso8601: '0:00:20' } } },
+  });
   await fails(/S2, which cannot become B1/, 'iot', 'hub', 'update', '-n', 'line-hub-a', '--sku', 'B1');
 
   await az('iot', 'dps', 'policy', 'create', ...onDps, '--policy-name', 'reader', '-r', 'EnrollmentRead');

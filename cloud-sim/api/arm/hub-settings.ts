@@ -1,4 +1,5 @@
 import { hubLimits } from '@zerotouch/azure-wire/limits';
+import type { JsonObject } from '@zerotouch/azure-wire/twin';
 import { z } from 'zod';
 import { durationMs } from '../../hub/message-settings.js';
 
@@ -41,3 +42,21 @@ export const hubSettings = {
 
 /** Their names. */
 export const HUB_SETTINGS = Object.keys(hubSettings) as readonly (keyof typeof hubSettings)[];
+
+// Source: swagger of Microsoft.Devices/IotHubs, iothub_get.json.
+const QUEUE = { lockDurationAsIso8601: 'PT1M', ttlAsIso8601: 'PT1H', maxDeliveryCount: 10 };
+const TO_DEVICE = { maxDeliveryCount: 10, defaultTtlAsIso8601: 'PT1H' };
+
+/** The queues of a hub as they are shown: what it was not told has Azure's default, since `az iot hub update` writes into what it has read. */
+export function queuesOf({ cloudToDevice, messagingEndpoints }: JsonObject): object {
+  const [toDevice, endpoints] = [membersOf(cloudToDevice), membersOf(messagingEndpoints)];
+  return {
+    cloudToDevice: { ...TO_DEVICE, ...toDevice, feedback: { ...QUEUE, ...membersOf(toDevice.feedback) } },
+    messagingEndpoints: { ...endpoints, fileNotifications: { ...QUEUE, ...membersOf(endpoints.fileNotifications) } },
+  };
+}
+
+// A member that is null was not told either.
+function membersOf(value: unknown): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(value ?? {}).filter(([, member]) => member !== null));
+}

@@ -4,6 +4,7 @@ import type { HubPark } from '../../hub/park.js';
 import { DEFAULT_GROUP, type HubRecord } from '../../store/store.js';
 import { MAX_UNITS } from './hub-body.js';
 import { HUB_TYPE } from './hub-names.js';
+import { queuesOf } from './hub-settings.js';
 import { type ArmCall, PROVIDER, resourceId, sameName } from './route.js';
 
 /** The hubs of a subscription as resources. @param group only those in it */
@@ -39,10 +40,10 @@ export function shownHub(record: HubRecord): { id: string } {
         hostName: host,
         routing: { endpoints: { serviceBusQueues: [], serviceBusTopics: [], eventHubs: [], storageContainers: [] }, routes: [] },
         storageEndpoints: {},
-        messagingEndpoints: {},
         enableFileUploadNotifications: false,
         features: 'None',
         ...properties,
+        ...queuesOf(properties),
         eventHubEndpoints: { events: eventsOf(name, properties.eventHubEndpoints) },
       },
       sku: { name: tier, tier: tierOf(tier), capacity: units },

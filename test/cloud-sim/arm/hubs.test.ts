@@ -133,6 +133,15 @@ t.test('what a hub is told of messages to devices counts, and what it cannot kee
   const cloud = await cloudFor(t, { clock });
   const { iotHubResource: api } = (await managementClients(t, cloud)).hubs;
   const put = (properties: object) => api.beginCreateOrUpdateAndWait(GROUP, 'hub-weu', { ...hub, properties });
+  // az iot hub update writes into what it has read, and ends with a traceback where nothing is.
+  const queue = { lockDurationAsIso8601: 'PT1M', ttlAsIso8601: 'PT1H', maxDeliveryCount: 10 };
+  const untold = await api.get(GROUP, 'hub-weu');
+  t.strictSame(untold.properties?.cloudToDevice, { maxDeliveryCount: 10, defaultTtlAsIso8601: 'PT1H', feedback: queue });
+  t.strictSame(untold.properties?.messagingEndpoints, { fileNotifications: queue });
+  await put({ ...untold.properties, cloudToDevice: { feedback: { ttlAsIso8601: 'PT2H' } } });
+  t.match(await api.get(GROUP, 'hub-weu'), {
+    properties: { cloudToDevice: { maxDeliveryCount: 10, feedback: { ...queue, ttlAsIso8601: 'PT2H' } } },
+  });
   await put({ cloudToDevice: { maxDeliveryCount: 3, defaultTtlAsIso8601: 'PT2M' }, comments: 'line 7' });
   t.match(await api.get(GROUP, 'hub-weu'), { properties: { cloudToDevice: { defaultTtlAsIso8601: 'PT2M' }, comments: 'line 7' } });
   const { host } = cloud.hubs[0] as (typeof cloud.hubs)[0];
