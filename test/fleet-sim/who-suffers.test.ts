@@ -88,6 +88,10 @@ t.test('a fleet waits for its bad days, or refuses those that it cannot wait for
   });
   wrong('scenarios: [{ scenario: no-such-day }]', { message: /fleet\.yaml:\d+:25 scenarios\.0\.scenario: there is no such scenario/ });
   wrong('scenarios: [{ scenario: ./wrong.yaml }]', { code: 'BAD_CONFIG', message: /wrong\.yaml:3/ });
+  wrong('scenarios: [{ scenario: ./gone.yaml }]', {
+    code: 'BAD_CONFIG',
+    message: /fleet\.yaml:\d+:25 scenarios\.0\.scenario: .*cannot be read \(ENOENT\).*seen "\.\/gone\.yaml"; expected/,
+  });
   wrong('scenarios: [{ scenario: link-drops, region: mars }]', { code: 'SCENARIO_UNFIT', message: /mars/ });
   wrong('scenarios: [{ scenario: dns-gone }, { scenario: ./dns-gone.yaml }]', { code: 'SCENARIO_UNFIT', message: /one name.*dns-gone/ });
   wrong('scenarios: [{ scenario: link-drops, share: 0 }]', { code: 'FLEET_SPEC', message: /scenarios\.0\.share/ });

@@ -56,7 +56,7 @@ t.test('bad days at the command, against the local cloud', async (t) => {
   t.test('what is no scenario is bad input, told with its place', async (t) => {
     t.match(await live('unknown.yaml', 'wire'), { code: 2, stderr: /^zerotouch: unknown\.yaml:4:\d+ faults\.0\.answer: [^\n]*\n$/ });
     t.match(await live('no-such-day', 'wire'), { code: 2, stderr: /one of good-day, [^\n]*\n$/ });
-    t.match(await live('gone.yaml', 'wire'), { code: 2, stderr: /gone\.yaml[^\n]*\n$/ });
+    t.match(await live('gone.yaml', 'wire'), { code: 2, stderr: /^zerotouch: --scenario: [^\n]*\(ENOENT\)[^\n]*gone\.yaml[^\n]*\n$/ });
   });
 
   t.ok(before.equals(readFileSync(join(dir, image))), 'the image is as it was');
