@@ -1,6 +1,7 @@
 import { basename, extname, join } from 'node:path';
 import { type DeviceLine, readDeviceCsv } from './device-csv.js';
 import type { Files } from './files.js';
+import { readGivenFile } from './given-file.js';
 import { InputFault } from './input-faults.js';
 import { devicesIn } from './plan.js';
 import type { BatchSpec, GroupSpec } from './spec-schema.js';
@@ -52,7 +53,7 @@ async function readGiven(files: Pick<Files, 'list' | 'read'>, path: string): Pro
 }
 
 async function readCsv(files: Pick<Files, 'read'>, path: string): Promise<Map<string, string>> {
-  const bytes = await files.read(path);
+  const bytes = await readGivenFile(files, path, 'ENDORSEMENT_INVALID', 'lines of serial, endorsement key');
   if (bytes === undefined) throw invalid(path, 'there is no such file or folder', undefined, 'endorsement keys');
   const given = new Map<string, string>();
   let lines: DeviceLine[];
@@ -71,9 +72,10 @@ async function readCsv(files: Pick<Files, 'read'>, path: string): Promise<Map<st
 
 async function readFolder(files: Pick<Files, 'read'>, path: string, names: readonly string[]): Promise<Map<string, string>> {
   const given = new Map<string, string>();
-  for (const name of names) {
+  // What file managers leave there (.DS_Store) is nobody's key.
+  for (const name of names.filter((one) => !one.startsWith('.'))) {
     const where = join(path, name);
-    const bytes = (await files.read(where)) ?? Buffer.alloc(0);
+    const bytes = (await readGivenFile(files, where, 'ENDORSEMENT_INVALID', 'an endorsement key')) ?? Buffer.alloc(0);
     const text = bytes.toString('latin1').trim();
     given.set(basename(name, extname(name)), checked(/^[A-Za-z0-9+/]+={0,2}$/.test(text) ? Buffer.from(text, 'base64') : bytes, where));
   }

@@ -14,6 +14,7 @@ import {
 } from '@zerotouch/flash-image/layout';
 import type { Entropy } from '@zerotouch/foundation/entropy';
 import type { Files } from './files.js';
+import { readGivenFile } from './given-file.js';
 import { InputFault } from './input-faults.js';
 import { parsePartitionCsv } from './partition-csv.js';
 import { readServerRoots } from './server-roots.js';
@@ -146,7 +147,7 @@ async function readBinary(files: Pick<Files, 'read'>, path: string | undefined, 
 }
 
 async function readInput(files: Pick<Files, 'read'>, path: string, expected: string): Promise<Buffer> {
-  const bytes = await files.read(path);
+  const bytes = await readGivenFile(files, path, 'FLASH_INPUT', expected);
   if (bytes !== undefined) return bytes;
   throw new InputFault('FLASH_INPUT', 'there is no such file', { where: path, expected });
 }

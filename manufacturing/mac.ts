@@ -1,6 +1,7 @@
 import { type DeviceLine, readDeviceCsv } from './device-csv.js';
 import type { SpecProblem } from './faults.js';
 import type { Files } from './files.js';
+import { readGivenFile } from './given-file.js';
 import { InputFault } from './input-faults.js';
 import { devicesIn } from './planned-devices.js';
 import type { BatchSpec, GroupSpec } from './spec-schema.js';
@@ -86,7 +87,7 @@ export async function readMacs({ groups }: Pick<BatchSpec, 'groups'>, files: Pic
 }
 
 async function readCsv(path: string, files: Pick<Files, 'read'>): Promise<MacOf> {
-  const bytes = await files.read(path);
+  const bytes = await readGivenFile(files, path, 'MAC_INVALID', 'lines of serial, address');
   if (bytes === undefined) throw invalid(path, 'there is no such file', 'lines of serial, address');
   let lines: DeviceLine[];
   try {

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import type { Files } from './files.js';
+import { readGivenFile } from './given-file.js';
 import { InputFault } from './input-faults.js';
 import { leafDays } from './leaf-validity.js';
 import type { SpecWarning } from './plan.js';
@@ -80,7 +81,7 @@ async function readFile(path: string, files: Pick<Files, 'read'>): Promise<X509C
       expected: 'CA certificates in PEM, as the service documents its roots',
       remedy: 'take the root certificates from the documentation of the service (openssl x509 -inform der turns DER into PEM)',
     });
-  const bytes = await files.read(path);
+  const bytes = await readGivenFile(files, path, 'SERVER_ROOTS', 'CA certificates in PEM');
   if (bytes === undefined) throw fault('there is no such file');
   let roots: X509Certificate[];
   try {

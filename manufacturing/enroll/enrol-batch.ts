@@ -44,16 +44,7 @@ export interface EnrolSummary {
  */
 export async function enrolBatch(file: EnrolmentFile, options: EnrolOptions): Promise<EnrolSummary> {
   const { group: only, signal, onProgress } = options;
-  const groups =
-    only === undefined
-      ? file.enrollmentGroups
-      : file.enrollmentGroups.filter(({ enrollmentGroupId: id }) => id.toLowerCase() === only.toLowerCase());
-  if (only !== undefined && groups.length === 0) {
-    throw new ManufacturingFault('ENROLMENTS_UNREADABLE', 'the batch has no such enrolment group', {
-      seen: only,
-      expected: file.enrollmentGroups.map(({ enrollmentGroupId }) => enrollmentGroupId).join(', ') || 'a batch with groups',
-    });
-  }
+  const groups = groupsNamed(file, only);
   const individuals = only === undefined ? file.enrollments : [];
   const enrolment = new Enrolment(options, groups.length + individuals.length);
   for (const group of groups) await enrolment.group(group);
@@ -67,6 +58,20 @@ export async function enrolBatch(file: EnrolmentFile, options: EnrolOptions): Pr
   await Promise.all(Array.from({ length: IN_FLIGHT }, work));
   onProgress?.(enrolment.done, enrolment.total);
   return enrolment.summary;
+}
+
+/**
+ * The enrolment group of this name, in whatever case; without a name all of them.
+ * @throws ManufacturingFault ENROLMENTS_UNREADABLE (no such group)
+ */
+export function groupsNamed({ enrollmentGroups }: EnrolmentFile, only: string | undefined): EnrolmentGroup[] {
+  if (only === undefined) return enrollmentGroups;
+  const groups = enrollmentGroups.filter(({ enrollmentGroupId: id }) => id.toLowerCase() === only.toLowerCase());
+  if (groups.length > 0) return groups;
+  throw new ManufacturingFault('ENROLMENTS_UNREADABLE', 'the batch has no such enrolment group', {
+    seen: only,
+    expected: enrollmentGroups.map(({ enrollmentGroupId }) => enrollmentGroupId).join(', ') || 'a batch with groups',
+  });
 }
 
 class Enrolment {

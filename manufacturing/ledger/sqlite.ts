@@ -10,16 +10,22 @@ import type { LedgerTables } from './schema.js';
 
 /** How long SQLite itself waits for a lock; it blocks this process, so the rest of the waiting is ours. */
 const LOCK_WAIT_MS = 50;
+/** What the system says of a path where no ledger can be. */
+const NO_PLACE = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS']);
 
 /** A ledger in one file, which several processes of one machine may share. The file is 0600; every commit is on the disk when it returns. */
 export async function sqliteDialect(path: string, files: Files): Promise<LedgerDialect> {
   // Loaded only for who asks: it is native code.
   const { default: Database } = await loadNative(() => import('libsql'));
   const where = `the ledger ${path}`;
-  if (!(await files.list(dirname(path)))?.includes(basename(path)))
-    await files.create(path, Buffer.alloc(0), MODE.secret).catch(ignoreTaken);
+  try {
+    if (!(await files.list(dirname(path)))?.includes(basename(path)))
+      await files.create(path, Buffer.alloc(0), MODE.secret).catch(ignoreTaken);
+  } catch (error) {
+    throw NO_PLACE.has(codeOf(error)) ? unopened(where, codeOf(error), error) : error;
+  }
   const open = (): Libsql.Database => {
-    const database = new Database(path, { timeout: LOCK_WAIT_MS });
+    const database = opened(() => new Database(path, { timeout: LOCK_WAIT_MS }), where);
     // WAL lets stations read while one writes; FULL syncs at every commit.
     for (const pragma of ['busy_timeout = 50', 'journal_mode = WAL', 'synchronous = FULL', 'foreign_keys = ON']) {
       database.prepare(`pragma ${pragma}`).all();
@@ -44,6 +50,25 @@ export async function sqliteDialect(path: string, files: Files): Promise<LedgerD
       });
     },
   };
+}
+
+/** SQLite names no reason where a file cannot be opened at all: a folder, a file of somebody else. */
+function opened(open: () => Libsql.Database, where: string): Libsql.Database {
+  try {
+    return open();
+  } catch (error) {
+    throw /Unable to open connection/.test(textOf(error)) ? unopened(where, 'it cannot be opened', error) : error;
+  }
+}
+
+function unopened(where: string, seen: string, cause: unknown): ManufacturingFault {
+  return new ManufacturingFault('LEDGER_UNUSABLE', 'there can be no ledger here', {
+    where,
+    seen,
+    expected: 'a file, new or of zerotouch, in a folder that is there and can be written',
+    remedy: 'make the folder first, or name another file with --ledger',
+    cause,
+  });
 }
 
 // libsql leaves a statement that failed open until its garbage is collected, and an open "begin" keeps every later commit from working.

@@ -1,5 +1,5 @@
 import type { EnrolmentFile, ProvisioningStatus } from '@zerotouch/azure-wire/enrolment';
-import { type EnrolOptions, type EnrolSummary, enrolBatch } from '../enroll/enrol-batch.js';
+import { type EnrolOptions, type EnrolSummary, enrolBatch, groupsNamed } from '../enroll/enrol-batch.js';
 import type { Author, Ledger } from '../ledger/ledger.js';
 
 /**
@@ -29,13 +29,15 @@ export interface Recorded {
 
 /**
  * {@link revokeBatch}, recorded in the ledger first: were it cut off, the batch would count as revoked, and the same once more goes on from there.
- * @throws ManufacturingFault DPS_*, LEDGER_*
+ * @throws ManufacturingFault ENROLMENTS_UNREADABLE (no such group; nothing is recorded), DPS_*, LEDGER_*
  */
 export async function revokeRecorded(
   file: EnrolmentFile,
   { ledger, reason, author }: Recorded,
   options: EnrolOptions,
 ): Promise<EnrolSummary> {
+  // A slip of the pen must not be in the ledger for good: enrolling would be refused for a group that is nowhere.
+  groupsNamed(file, options.group);
   await ledger.record({ batch: file.batch, kind: 'revoked', subject: options.group ?? '', detail: {}, reason }, author);
   return revokeBatch(file, options);
 }

@@ -62,6 +62,7 @@ t.test('keys may lie in a folder, as the TPM wrote them or in base64', async (t)
   const [one, two] = [publicArea(), publicArea()];
   writeFileSync(join(keys, 't-000001.pub'), one);
   writeFileSync(join(keys, '000002.txt'), `${two.toString('base64')}\n`);
+  writeFileSync(join(keys, '.DS_Store'), 'left by a file manager');
   const out = join(dir, 'batch');
   t.match(await burn(spec(keys), out), { burnt: 2, failed: 0 });
   t.match(enrolmentsIn(out).enrollments[1], { attestation: { tpm: { endorsementKey: two.toString('base64') } } });
@@ -82,6 +83,9 @@ t.test('keys that cannot be used are refused before anything is made', async (t)
     await t.rejects(burn(spec(csv), join(dir, 'batch')), { code: 'ENDORSEMENT_INVALID', ...expected });
   }
   await t.rejects(burn(spec(join(dir, 'nowhere.csv')), join(dir, 'batch')), { code: 'ENDORSEMENT_INVALID', message: /no such file/ });
+  mkdirSync(join(dir, 'keys', 'old'), { recursive: true });
+  const nested = { code: 'ENDORSEMENT_INVALID', where: join(dir, 'keys', 'old'), seen: 'EISDIR' };
+  await t.rejects(burn(spec(join(dir, 'keys')), join(dir, 'batch')), nested);
   t.notOk(existsSync(join(dir, 'batch')));
   t.ok(readFileSync(csv));
 });

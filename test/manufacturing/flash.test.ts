@@ -169,6 +169,8 @@ t.test('files that do not fit are refused before anything is burnt', async (t) =
   const flash = (top: string) => openFlash(parseSpec(certified(top), 'b.yaml'), systemFiles);
   await t.rejects(flash(`app: ${write('elf', Buffer.from([0x7f, 0x45]))}\n`), { code: 'FLASH_INPUT', seen: '7f45' });
   await t.rejects(flash(`app: ${join(dir, 'nowhere.bin')}\n`), { code: 'FLASH_INPUT', where: join(dir, 'nowhere.bin') });
+  for (const field of ['app', 'bootloader', 'partitions'])
+    await t.rejects(flash(`${field}: ${dir}\n`), { code: 'FLASH_INPUT', where: dir, seen: 'EISDIR' }, field);
   await t.rejects(flash(`bootloader: ${write('big', Buffer.alloc(0x8001, 0xe9))}\n`), { code: 'FLASH_INPUT', expected: /32768/ });
   const csv = (text: string) => `partitions: ${write('p.csv', text)}\n`;
   await t.rejects(flash(csv('nvs,data,nvs,,16K\n')), { code: 'FLASH_INPUT', message: /factory data/ });

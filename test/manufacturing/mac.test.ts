@@ -91,4 +91,5 @@ t.test('what an address cannot be', async (t) => {
     t.notOk(existsSync(join(dir, 'out')));
   }
   await t.rejects(burn(specOf(`{ csv: ${join(dir, 'none.csv')} }`), join(dir, 'out')), { code: 'MAC_INVALID', message: /no such file/ });
+  await t.rejects(burn(specOf(`{ csv: ${dir} }`), join(dir, 'out')), { code: 'MAC_INVALID', where: dir, seen: 'EISDIR' });
 });

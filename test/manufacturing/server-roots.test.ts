@@ -61,6 +61,7 @@ t.test('one root alone is warned about; roots that cannot be trusted burn nothin
   await t.rejects(attempt(leaf), { code: 'SERVER_ROOTS', message: /none of an authority/, seen: /CN=leaf/ });
   await t.rejects(attempt(old.replace(/\n[^-]+\n/, '\nMIIB\n')), { code: 'SERVER_ROOTS', message: /cannot be read/ });
   await t.rejects(attempt(gone), { code: 'SERVER_ROOTS', message: /none of the server roots is valid/ });
+  await t.rejects(burn(certified(`serverRoots: [${dir}]\n`, 1), join(dir, 'batch'), { clock }), { code: 'SERVER_ROOTS', seen: 'EISDIR' });
   t.notOk(existsSync(join(dir, 'batch')), 'nothing was made');
   t.strictSame(await attempt(old), ['SERVER_ROOTS_RETIRE', 'SERVER_ROOT_ALONE']);
 });

@@ -38,6 +38,13 @@ t.test('a batch is recalled at DPS, and its CA replaced', async (t) => {
   };
   const image = join(dir, 'out', 'images', 'pump-000001.bin');
 
+  await t.test('a group that the batch does not have is refused, and not on record', async (t) => {
+    const misspelt = await runHere(dir, 'batch', 'revoke', 'out', '--group', 'lime', '--reason', 'key read out');
+    t.match(misspelt, { code: 2, stderr: /no such enrolment group.*lime.*line/ });
+    t.match(await runHere(dir, 'batch', 'events', 'out'), { code: 0, stdout: /^0 events/ });
+    t.equal((await runHere(dir, 'enroll', 'out', '--quiet')).code, 0);
+  });
+
   await t.test('revoked, it can be neither enrolled nor shipped unnoticed, until it is reinstated', async (t) => {
     const revoked = await runHere(
       dir,

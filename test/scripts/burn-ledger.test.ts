@@ -55,3 +55,17 @@ t.test('a ledger that is not there is not made by who only goes on with a batch'
   t.match(await runHere(dir, 'batch', 'history', 'nowhere', 'pump-000001'), { code: 2, stderr: /nowhere.ledger\.db: there is no ledger/ });
   t.same(readdirSync(dir).sort(), ['batch.yaml', 'out']);
 });
+
+t.test('a ledger in no folder, in a file, or that is a folder itself is refused by name', async (t) => {
+  const dir = t.testdir({ 'batch.yaml': spec, folder: {} });
+  for (const place of ['nowhere/led.db', 'batch.yaml/led.db', 'folder']) {
+    const refused = await runHere(dir, 'burn', 'batch.yaml', '--out', 'out', '--ledger', `sqlite:${place}`);
+    t.match(
+      refused,
+      { code: 2, stderr: /^zerotouch: the ledger .*: there can be no ledger here; seen .*expected .*folder.*--ledger/m },
+      place,
+    );
+    t.ok(refused.stderr.includes(join(dir, place)));
+  }
+  t.same(readdirSync(dir).sort(), ['batch.yaml', 'folder']);
+});
