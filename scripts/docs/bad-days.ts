@@ -15,10 +15,12 @@ export function badDaysDocument(): string {
 
 A scenario is a list of faults, each with its moment: as the device is switched on, when it enters a state, or after a while. A device lives through it on a copy of its
 image, against whatever cloud it would boot to; what the faults concern is answered by the scenario instead. Waits are leapt over, so that a day takes seconds.
+Take an image that has not been booted: one that knows its hub does not ask DPS, so a bad day at DPS never comes, and the command waits for it until \`--timeout\` (300 seconds
+unless told otherwise), and exits 1.
 
 \`\`\`
-zerotouch boot batch/images/thermo-000001.bin --scenario dps-throttles
-zerotouch boot batch/images/thermo-000001.bin --scenario ./my-day.yaml --json
+zerotouch boot batch/images/thermo-000002.bin --scenario dps-throttles
+zerotouch boot batch/images/thermo-000002.bin --scenario ./my-day.yaml --json
 \`\`\`
 
 It ends when all faults are over and the device is where the scenario says; the exit code is 1 when that is elsewhere, or when DPS was asked more or less often than
