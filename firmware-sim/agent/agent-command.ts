@@ -2,10 +2,14 @@ import { systemClock } from '@zerotouch/foundation/clock';
 import { EXIT } from '@zerotouch/foundation/command/failure';
 import type { CommandFrame } from '@zerotouch/foundation/command/frame';
 import { aborted } from '@zerotouch/foundation/command/interruption';
+import { isFault } from '@zerotouch/foundation/fault';
 import type { Command } from 'commander';
 import type { JournalForm } from './journal.js';
 import { HEALTH_SOCKET, SETTINGS_FILE } from './settings.js';
 import type { Health } from './standing.js';
+
+/** Milliseconds within which a signal to all processes of a service has reached each of them. */
+const SIGNAL_LAG_MS = 2000;
 
 /** Adds the verbs of the device agent: `agent`, which a service manager runs, `health` and `settings`. */
 export function addAgentVerbs(program: Command, frame: CommandFrame, version: string): void {
@@ -82,7 +86,8 @@ async function runAgent(file: string, version: string, json: boolean, signal: Ab
   try {
     await agent.start();
   } catch (error) {
-    // A service manager ends all processes of a service at once, and so the one that reads the settings.
+    // A service manager ends all processes of a service at once, and so the one that reads the settings: its end may be heard before our signal.
+    if (isFault(error) && error.code === 'SETTINGS_UNREADABLE') await systemClock.wait(SIGNAL_LAG_MS, signal).catch(() => {});
     if (!signal.aborted) throw error;
   }
   started = true;

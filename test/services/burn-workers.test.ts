@@ -42,5 +42,5 @@ t.test('what a thread cannot do is told as it would be without threads', async (
   const ledger = await openLedger(`sqlite:${join(t.testdir(), 'ledger.db')}`);
   t.teardown(() => ledger.close());
   Object.defineProperty(ledger, 'address', { value: 'sqlite:/proc/none/ledger.db' });
-  await t.rejects(burn(certified(), out, { workers: 2, ledger }), { code: 'ENOENT' });
+  await t.rejects(burn(certified(), out, { workers: 2, ledger }), { code: 'LEDGER_UNUSABLE', seen: 'ENOENT' });
 });
