@@ -1,4 +1,5 @@
 import { WireFault } from './errors.js';
+import { unescaped } from './percent.js';
 
 /** api-versions that devices are known to send. Source: the SDKs' constants. */
 export const DPS_API_VERSIONS = ['2019-03-31', '2021-06-01', '2021-10-01'] as const;
@@ -96,17 +97,9 @@ function parseQuery(query: string): Map<string, string> {
   const fields = new Map<string, string>();
   for (const pair of query.split('&')) {
     const equals = pair.indexOf('=');
-    if (equals > 0) fields.set(pair.slice(0, equals).toLowerCase(), decodeLeniently(pair.slice(equals + 1)));
+    if (equals > 0) fields.set(pair.slice(0, equals).toLowerCase(), unescaped(pair.slice(equals + 1)));
   }
   return fields;
-}
-
-function decodeLeniently(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }
 
 function badUserName(seen: string, expected: string): WireFault {

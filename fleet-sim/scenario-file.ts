@@ -1,7 +1,7 @@
 import type { Scenario } from '@zerotouch/firmware-sim/scenario/scenario';
 import { scenarios } from '@zerotouch/firmware-sim/scenario/shipped';
 import { Fault } from '@zerotouch/foundation/fault';
-import { readYamlFile, type YamlFile } from '@zerotouch/foundation/yaml-file';
+import { readYamlFile } from '@zerotouch/foundation/yaml-file';
 import { scenarioSchema } from './scenario-schema.js';
 
 /** Where a scenario is named, and from where its file is seen. */
@@ -25,7 +25,16 @@ export function readScenario(nameOrFile: string, { where, pathOf = (path) => pat
       expected: `a file (./${nameOrFile}), or one of ${scenarios.map(({ name }) => name).join(', ')}`,
     });
   }
-  const { data, locate } = readOwn(nameOrFile, pathOf(nameOrFile), where);
+  const { data, locate } = readYamlFile(pathOf(nameOrFile), {
+    unreadable: (code, cause) =>
+      new Fault('BAD_CONFIG', `the scenario cannot be read (${code})`, {
+        where,
+        seen: nameOrFile,
+        expected: 'a file, YAML or JSON, or the name of a shipped scenario',
+        remedy: 'docs/guides/bad-days.md lists them; `zerotouch schema scenario` tells what a file may say',
+        cause,
+      }),
+  });
   const parsed = scenarioSchema.safeParse(data);
   if (parsed.success) return parsed.data as Scenario;
   const [issue] = parsed.error.issues;
@@ -33,20 +42,4 @@ export function readScenario(nameOrFile: string, { where, pathOf = (path) => pat
     where: locate(issue?.path ?? []),
     remedy: '`zerotouch schema scenario` tells what a scenario may say',
   });
-}
-
-function readOwn(seen: string, path: string, where: string): YamlFile {
-  try {
-    return readYamlFile(path);
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (cause instanceof Fault || code === undefined) throw cause;
-    throw new Fault('BAD_CONFIG', `the scenario cannot be read (${code})`, {
-      where,
-      seen,
-      expected: 'a file, YAML or JSON, or the name of a shipped scenario',
-      remedy: 'docs/guides/bad-days.md lists them; `zerotouch schema scenario` tells what a file may say',
-      cause,
-    });
-  }
 }

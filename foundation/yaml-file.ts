@@ -14,12 +14,26 @@ type Refusal = (summary: string, where: string) => Error;
 
 const refusal: Refusal = (summary, where) => new Fault('CONFIG_SYNTAX', summary, { where, expected: 'YAML or JSON' });
 
+/** Makes the error of a file that cannot be read. @param code the system's, such as `ENOENT` */
+type Unreadable = (code: string, cause: unknown) => Error;
+
 /**
  * Reads a file, YAML or JSON.
- * @throws what `refuse` makes, a Fault CONFIG_SYNTAX unless given; the system's when it cannot be read
+ * @throws what `refuse` makes of a text that is none, and `unreadable` of a file that cannot be read: a Fault CONFIG_SYNTAX and a Fault
+ *   CONFIG_UNREADABLE unless given
  */
-export function readYamlFile(file: string, refuse?: Refusal): YamlFile {
-  return parseYaml(readFileSync(file, 'utf8'), file, refuse);
+export function readYamlFile(file: string, { refuse, unreadable }: { refuse?: Refusal; unreadable?: Unreadable } = {}): YamlFile {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    const { code = '' } = cause as NodeJS.ErrnoException;
+    throw (
+      unreadable?.(code, cause) ??
+      new Fault('CONFIG_UNREADABLE', 'the file cannot be read', { where: file, seen: code, expected: 'a file, YAML or JSON', cause })
+    );
+  }
+  return parseYaml(text, file, refuse);
 }
 
 /**

@@ -5,7 +5,7 @@ import { readYamlFile } from '@zerotouch/foundation/yaml-file';
 
 /**
  * Reads the file of `zerotouch cloud --config`, YAML or JSON. Paths in it are taken from its folder.
- * @throws Fault CONFIG_SYNTAX, BAD_CONFIG, or the system's when a file cannot be read
+ * @throws Fault CONFIG_UNREADABLE, CONFIG_SYNTAX, BAD_CONFIG, or the system's when a file that it names cannot be read
  */
 export async function readCloudConfig(file: string): Promise<CloudOptions> {
   const { data, locate } = readYamlFile(file);

@@ -4,6 +4,7 @@ import { CloudFault } from '../faults.js';
 import type { EventsRequest } from '../hub/event-stream.js';
 import type { Hub } from '../hub/hub.js';
 import { HUB_ID } from '../hub/identity.js';
+import { messageProblems } from '../hub/messages.js';
 import type { MethodInvocation } from '../hub/methods.js';
 import { QueryFault } from '../hub/query/fault.js';
 import { runQuery } from '../hub/query/run.js';
@@ -117,14 +118,6 @@ export interface HubService {
 
 const QUERY_PAGE = 1000;
 
-const MESSAGE_PROBLEMS = {
-  'queue-full': 'fifty messages wait for the device: no more are kept',
-  'too-large': 'the message is longer than 64 KB',
-  expiry: 'the message expires in the past, or more than two days from now',
-  'no-header':
-    "a property holds what cannot be a header: names are ASCII letters, digits and ! # $ % & ' * + - . ^ _ ` | ~, values printable ASCII",
-} as const;
-
 /** What operators do at a hub. */
 export function hubService(hub: Hub): HubService {
   const shown = ({ deviceId, generationId, etag, authentication, capabilities }: DeviceRecord): HubDevice => ({
@@ -175,7 +168,7 @@ export function hubService(hub: Hub): HubService {
       });
       if (problem === 'no-device') throw unknownDevice(hub.host, deviceId);
       if (problem !== undefined)
-        throw new CloudFault('MESSAGE_REFUSED', MESSAGE_PROBLEMS[problem], { where: `message to ${JSON.stringify(deviceId)}` });
+        throw new CloudFault('MESSAGE_REFUSED', messageProblems[problem], { where: `message to ${JSON.stringify(deviceId)}` });
     },
     async purgeMessages(deviceId) {
       if ((await hub.registry.get(deviceId)) === undefined) throw unknownDevice(hub.host, deviceId);

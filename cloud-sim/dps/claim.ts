@@ -49,10 +49,10 @@ export interface Shown {
 /** What a device that was let in showed. Pure. */
 export function shownBy({ x509 }: Admitted, { credential }: Claim): Shown {
   if (credential.kind !== 'tpm') return x509 === undefined ? {} : { x509 };
-  const [endorsementKey, storageRootKey] = [credential.endorsementKey, credential.storageRootKey ?? []].map((area) =>
-    Buffer.from(area).toString('base64'),
-  ) as [string, string];
-  return { tpm: { endorsementKey, ...(storageRootKey === '' ? {} : { storageRootKey }) } };
+  const base64 = (area: Uint8Array): string => Buffer.from(area).toString('base64');
+  const { endorsementKey, storageRootKey } = credential;
+  const root = storageRootKey === undefined ? {} : { storageRootKey: base64(storageRootKey) };
+  return { tpm: { endorsementKey: base64(endorsementKey), ...root } };
 }
 
 /** Kept out: what is answered, and why in truth. */

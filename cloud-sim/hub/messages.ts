@@ -24,8 +24,18 @@ export interface LockedMessage {
   message: QueuedMessage;
 }
 
+/** Why a message is not taken, in words for who sent it. */
+export const messageProblems = {
+  'no-device': 'the hub has no such device',
+  'queue-full': 'fifty messages wait for the device: no more are kept',
+  'too-large': 'the message is longer than 64 KB',
+  expiry: 'the message expires in the past, or more than two days from now',
+  'no-header':
+    "a property holds what cannot be a header: names are ASCII letters, digits and ! # $ % & ' * + - . ^ _ ` | ~, values printable ASCII",
+} as const;
+
 /** Why a message is not taken. */
-export type MessageProblem = 'no-device' | 'queue-full' | 'too-large' | 'expiry' | 'no-header';
+export type MessageProblem = keyof typeof messageProblems;
 
 // Source: azure-docs, iot-hub-devguide-messages-construct; of the values it would have fewer, HTTPS carries these.
 const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/;

@@ -30,11 +30,14 @@ export const settingsSchema = z.strictObject({
 /**
  * Reads and checks the agent's settings; that the image is there is for the device to find out, and to wait for.
  * Whoever runs for months leaves this to a process that ends: a YAML parser and a validator are worth a quarter of a device's memory.
- * @throws SettingsFault SETTINGS_SYNTAX, SETTINGS_INVALID, and what unusable options throw: BootFault BAD_OPTION, CLOUD_FILE, TransportFault
+ * @throws SettingsFault SETTINGS_UNREADABLE, SETTINGS_SYNTAX, SETTINGS_INVALID, and what unusable options throw: BootFault BAD_OPTION, CLOUD_FILE, TransportFault
  */
 export function readSettingsFile(file: string): Settings {
-  const syntax = (summary: string, where: string) => new SettingsFault('SETTINGS_SYNTAX', summary, { where, expected: 'YAML' });
-  const { data, locate } = readYamlFile(file, syntax);
+  const { data, locate } = readYamlFile(file, {
+    refuse: (summary, where) => new SettingsFault('SETTINGS_SYNTAX', summary, { where, expected: 'YAML' }),
+    unreadable: (seen, cause) =>
+      new SettingsFault('SETTINGS_UNREADABLE', 'the settings cannot be read', { where: file, seen, expected: 'a file, YAML', cause }),
+  });
   const parsed = settingsSchema.safeParse(data);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;

@@ -63,6 +63,7 @@ t.test('a wrong configuration is refused with its place', async (t) => {
     const dir = t.testdir({ 'cloud.yaml': text });
     await t.rejects(readCloudConfig(join(dir, 'cloud.yaml')), { code, where, message }, text);
   }
+  await t.rejects(readCloudConfig(t.testdirName), { code: 'CONFIG_UNREADABLE', where: t.testdirName, seen: 'EISDIR' }, 'a folder');
   const dir = t.testdir({ 'cloud.yaml': 'version: 1\nwebhookCa: ca.pem\n' });
   await t.rejects(readCloudConfig(join(dir, 'cloud.yaml')), { code: 'ENOENT' });
 });

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { hubErrors } from '@zerotouch/azure-wire/errors';
+import { unescaped } from '@zerotouch/azure-wire/percent';
 import { parseSas } from '@zerotouch/azure-wire/sas';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Entropy } from '@zerotouch/foundation/entropy';
@@ -92,7 +93,7 @@ function hubIn(request: FastifyRequest, { park }: HubServicesParts): Hub {
 
 function judge(hub: Hub, request: FastifyRequest, right: HubRight, { clock }: HubServicesParts): void {
   // The ids of a token are read decoded, so the path must be, too.
-  const wanted = `${hub.host}${decodedPath(request.url)}`;
+  const wanted = `${hub.host}${unescaped(request.url.split('?', 1)[0] ?? '')}`;
   const principal = judgeService(hub.record, request.headers.authorization, clock.now(), wanted);
   if ('refused' in principal) throw new HubApiError(hubErrors.unauthorized, 'Unauthorized', { reason: principal.refused });
   const flaw = rightFlaw(principal, right);
@@ -106,15 +107,6 @@ function judge(hub: Hub, request: FastifyRequest, right: HubRight, { clock }: Hu
     throw badArgument(
       `api-version is missing or not served; known is 2021-04-12, served is ${dpsChoices.oldestApiVersion.value} and later`,
     );
-}
-
-function decodedPath(url: string): string {
-  const [path = ''] = url.split('?');
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    return path;
-  }
 }
 
 function callOf(hub: Hub, request: FastifyRequest<{ Params: { id?: string; moduleId?: string } }>, reply: FastifyReply): Call {

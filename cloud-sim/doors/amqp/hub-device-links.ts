@@ -1,13 +1,12 @@
-import { hubErrors, type ServiceErrorEntry } from '@zerotouch/azure-wire/errors';
+import { hubErrors } from '@zerotouch/azure-wire/errors';
 import type { JsonObject } from '@zerotouch/azure-wire/twin';
 import rhea, { type Delivery, type Message, type Receiver, type Sender } from 'rhea';
-import type { Identity } from '../../hub/identity.js';
 import type { Line, MethodCall } from '../../hub/lines.js';
 import type { Settlement } from '../../hub/messages.js';
 import type { HubSession, TwinReply } from '../../hub/session.js';
 import { Held } from '../held.js';
 import { correlationOf, hubAmqpError, messageOut, telemetryIn, textOf, unbatched } from './hub-messages.js';
-import { type ConnectionMeans, CREDIT, type Incoming, type Outcome } from './links.js';
+import { type ConnectionMeans, CREDIT, type Incoming, type Outcome, type Refusal } from './links.js';
 import { bytesOf } from './messages.js';
 
 /** What a link of a device is for. */
@@ -45,12 +44,8 @@ export class DeviceLinks {
     hub.attach(this.#line);
   }
 
-  get identity(): Identity {
-    return this.#hub.identity;
-  }
-
   /** Opens a link for what its address says. @returns why not, or `undefined` */
-  attach(link: Sender | Receiver, path: readonly string[]): { entry: ServiceErrorEntry; text: string } | undefined {
+  attach(link: Sender | Receiver, path: readonly string[]): Refusal | undefined {
     const purpose = purposeOf(path.join('/').toLowerCase());
     if (purpose === undefined) {
       const text = `${path.join('/')} is not served: messages/events, messages/devicebound, twin and methods/devicebound are; file upload is not supported by the local hub`;

@@ -1,9 +1,9 @@
-import type { ServiceErrorEntry } from '@zerotouch/azure-wire/errors';
+import { hubErrors } from '@zerotouch/azure-wire/errors';
 import type { Delivery, Receiver, Sender } from 'rhea';
 import { type Identity, identityKey } from '../../hub/identity.js';
 import type { HubSession } from '../../hub/session.js';
 import { DeviceLinks } from './hub-device-links.js';
-import type { ConnectionMeans, Incoming, Outcome } from './links.js';
+import type { ConnectionMeans, Incoming, Outcome, Refusal } from './links.js';
 
 type Link = Sender | Receiver;
 
@@ -57,10 +57,10 @@ export class HubDevices {
     for (const guest of this.#guests.values()) if (guest.byPolicy) guest.expiresAt = expiresAt;
   }
 
-  /** Opens a link of a device that is here. @returns why not, or `undefined` */
-  attach(identity: Identity, link: Link, path: readonly string[]): { entry: ServiceErrorEntry; text: string } | undefined {
+  /** Opens a link of a device. @returns why not, or `undefined` */
+  attach(identity: Identity, link: Link, path: readonly string[]): Refusal | undefined {
     const guest = this.#guests.get(identityKey(identity));
-    if (guest === undefined) return undefined;
+    if (guest === undefined) return { entry: hubErrors.unauthorizedAccess, text: 'the device is not on the connection' };
     const refused = guest.links.attach(link, path);
     if (refused !== undefined) return refused;
     guest.open.add(link);

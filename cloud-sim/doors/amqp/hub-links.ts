@@ -1,11 +1,12 @@
 import { httpStatusOf, hubErrors } from '@zerotouch/azure-wire/errors';
+import { unescaped } from '@zerotouch/azure-wire/percent';
 import type { AmqpError, Delivery, Receiver, Sender } from 'rhea';
 import type { Hub } from '../../hub/hub.js';
 import type { Journal } from '../../journal.js';
 import { HubDevices } from './hub-devices.js';
 import { hubAmqpError, textOf } from './hub-messages.js';
-import { deviceIn, HubSignIn, type Refusal } from './hub-sign-in.js';
-import { type ConnectionMeans, CREDIT, decoded, type Incoming, type LinkHandler, type Outcome, pathOf } from './links.js';
+import { deviceIn, HubSignIn } from './hub-sign-in.js';
+import { type ConnectionMeans, CREDIT, type Incoming, type LinkHandler, type Outcome, pathOf, type Refusal } from './links.js';
 
 /** Where tokens are put. Source: AMQP CBS (OASIS, working draft). */
 const CBS = '$cbs';
@@ -105,7 +106,7 @@ export class HubLinks implements LinkHandler {
   }
 
   async #open(link: Sender | Receiver, address: string): Promise<Refusal | undefined> {
-    const path = pathOf(address).split('/').map(decoded);
+    const path = pathOf(address).split('/').map(unescaped);
     const identity = deviceIn(path);
     if (identity === undefined) {
       const service = this.#signIn.service ?? (await this.#signIn.serviceBefore());

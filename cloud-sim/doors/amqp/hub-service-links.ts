@@ -1,24 +1,22 @@
 import { hubErrors, type ServiceErrorEntry } from '@zerotouch/azure-wire/errors';
+import { unescaped } from '@zerotouch/azure-wire/percent';
 import rhea, { type Delivery, type Message, type Receiver, type Sender } from 'rhea';
 import type { FeedbackBatch } from '../../hub/feedback.js';
 import type { Hub } from '../../hub/hub.js';
-import type { MessageProblem } from '../../hub/messages.js';
+import { type MessageProblem, messageProblems } from '../../hub/messages.js';
 import type { QueuedMessage } from '../../store/store.js';
 import { applicationProperties, hubAmqpError, telemetryIn, textOf } from './hub-messages.js';
-import { type ConnectionMeans, CREDIT, decoded, type Incoming, type Outcome } from './links.js';
+import { type ConnectionMeans, CREDIT, type Incoming, type Outcome, type Refusal } from './links.js';
 
 /** Milliseconds between looks for messages whose time is over, while somebody waits for feedback. */
 const LOOK_MS = 1000;
 
-const PROBLEMS: Readonly<Record<MessageProblem, { entry: ServiceErrorEntry; text: string }>> = {
-  'no-device': { entry: hubErrors.deviceNotFound, text: 'the hub has no such device' },
-  'queue-full': { entry: hubErrors.queueFull, text: 'fifty messages wait for the device: no more are kept' },
-  'too-large': { entry: hubErrors.messageTooLarge, text: 'the message is longer than 64 KB' },
-  expiry: { entry: hubErrors.argumentInvalid, text: 'the message expires in the past, or more than two days from now' },
-  'no-header': {
-    entry: hubErrors.argumentInvalid,
-    text: "a property holds what cannot be a header: names are ASCII letters, digits and ! # $ % & ' * + - . ^ _ ` | ~, values printable ASCII",
-  },
+const ERRORS: Readonly<Record<MessageProblem, ServiceErrorEntry>> = {
+  'no-device': hubErrors.deviceNotFound,
+  'queue-full': hubErrors.queueFull,
+  'too-large': hubErrors.messageTooLarge,
+  expiry: hubErrors.argumentInvalid,
+  'no-header': hubErrors.argumentInvalid,
 };
 
 /** A service's links: messages to devices, and what became of them. Source: hub/iot-hub-devguide-messages-c2d; Azure's clients. */
@@ -38,7 +36,7 @@ export class ServiceLinks {
   }
 
   /** Opens a link for what its address says. @returns why not, or `undefined` */
-  attach(link: Sender | Receiver, path: readonly string[]): { entry: ServiceErrorEntry; text: string } | undefined {
+  attach(link: Sender | Receiver, path: readonly string[]): Refusal | undefined {
     const purpose = path.join('/').toLowerCase();
     if (purpose === 'messages/devicebound' && link.is_receiver()) {
       (link as Receiver).add_credit(CREDIT);
@@ -60,7 +58,7 @@ export class ServiceLinks {
   async message({ message, delivery, receiver }: Incoming): Promise<void> {
     const to = textOf(message.to) ?? '';
     const [, deviceId = '', rest] = /^\/?devices\/([^/]+)(\/.*)?$/i.exec(to) ?? [];
-    const problem = await this.#send(decoded(deviceId), rest, message);
+    const problem = await this.#send(unescaped(deviceId), rest, message);
     if (problem === undefined) delivery.accept();
     else delivery.reject(hubAmqpError(problem.entry, problem.text));
     receiver.add_credit(1);
@@ -95,11 +93,7 @@ export class ServiceLinks {
     this.#told.clear();
   }
 
-  async #send(
-    deviceId: string,
-    rest: string | undefined,
-    message: Message,
-  ): Promise<{ entry: ServiceErrorEntry; text: string } | undefined> {
+  async #send(deviceId: string, rest: string | undefined, message: Message): Promise<Refusal | undefined> {
     if (rest?.toLowerCase() !== '/messages/devicebound')
       return { entry: hubErrors.argumentInvalid, text: 'the message is not addressed to /devices/{deviceId}/messages/devicebound' };
     const throttled = this.#hub.throttle.take('messagesSent');
@@ -113,7 +107,7 @@ export class ServiceLinks {
     const expiry = system.absolute_expiry_time;
     const expires = expiry === undefined ? undefined : Number.isNaN(Number(expiry)) ? Date.parse(expiry) : Number(expiry);
     const problem = await this.#hub.send(deviceId, { body, system, properties, ack, expires: expires === 0 ? undefined : expires });
-    return problem === undefined ? undefined : PROBLEMS[problem];
+    return problem === undefined ? undefined : { entry: ERRORS[problem], text: messageProblems[problem] };
   }
 
   // One run at a time: each takes what is there.

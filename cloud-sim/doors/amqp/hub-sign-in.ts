@@ -1,5 +1,6 @@
-import { httpStatusOf, hubErrors, type ServiceErrorEntry } from '@zerotouch/azure-wire/errors';
+import { httpStatusOf, hubErrors } from '@zerotouch/azure-wire/errors';
 import { HUB_API_VERSION } from '@zerotouch/azure-wire/hub-mqtt';
+import { unescaped } from '@zerotouch/azure-wire/percent';
 import { parseSas } from '@zerotouch/azure-wire/sas';
 import { isFault } from '@zerotouch/foundation/fault';
 import type { Hub } from '../../hub/hub.js';
@@ -9,13 +10,7 @@ import type { Journal } from '../../journal.js';
 import { hubRefusal, unknownHub } from '../hub-refusal.js';
 import type { HubDevices } from './hub-devices.js';
 import { ServiceLinks } from './hub-service-links.js';
-import { type ConnectionMeans, decoded } from './links.js';
-
-/** What a sign-in is refused with. */
-export interface Refusal {
-  entry: ServiceErrorEntry;
-  text: string;
-}
+import type { ConnectionMeans, Refusal } from './links.js';
 
 /** Who is on a connection to a hub: told by tokens on `$cbs`, by SASL PLAIN, or by the client certificate. */
 export class HubSignIn {
@@ -66,13 +61,8 @@ export class HubSignIn {
       this.#means.letIn(true);
       if (rightFlaw(principal, 'ServiceConnect') !== undefined) return undefined;
     }
-    const flaw = 'refused' in principal ? principal.refused : rightFlaw(principal, 'ServiceConnect');
-    if (flaw !== undefined) {
-      this.#means.log.warn({ host: hub.host }, flaw);
-      return { entry: hubErrors.unauthorized, text: 'Unauthorized' };
-    }
-    this.#welcome(hub, principal as ServicePrincipal);
-    return undefined;
+    const service = this.#serviceBy(hub, principal);
+    return 'refused' in service ? { entry: hubErrors.unauthorized, text: service.refused } : undefined;
   }
 
   /** A device that is not here: it put a token earlier, a policy's token speaks for it, it signed in by SASL PLAIN or shows a certificate. */
@@ -92,11 +82,7 @@ export class HubSignIn {
     const hub = this.#byName(hubOfUser(userName));
     if (hub === undefined || !/@sas\.root\./i.test(userName))
       return { refused: 'put a token on $cbs first, or sign in by SASL PLAIN as {policy}@sas.root.{hub}' };
-    const principal = judgeService(hub.record, password, this.#means.clock.now());
-    const flaw = 'refused' in principal ? principal.refused : rightFlaw(principal, 'ServiceConnect');
-    if (flaw === undefined) return this.#welcome(hub, principal as ServicePrincipal);
-    this.#means.log.warn({ host: hub.host }, flaw);
-    return { refused: 'Unauthorized' };
+    return this.#serviceBy(hub, judgeService(hub.record, password, this.#means.clock.now()));
   }
 
   async #signInDevice(hub: Hub, identity: Identity, password: string | undefined, clientId?: string): Promise<Refusal | undefined> {
@@ -122,6 +108,13 @@ export class HubSignIn {
     this.#devices.welcome(opened.session, opened.expiresAt ?? Number.POSITIVE_INFINITY, byPolicy);
     this.#means.letIn(true);
     return undefined;
+  }
+
+  #serviceBy(hub: Hub, principal: ReturnType<typeof judgeService>): ServiceLinks | { refused: string } {
+    const flaw = 'refused' in principal ? principal.refused : rightFlaw(principal, 'ServiceConnect');
+    if (flaw === undefined) return this.#welcome(hub, principal as ServicePrincipal);
+    this.#means.log.warn({ host: hub.host }, flaw);
+    return { refused: 'Unauthorized' };
   }
 
   #welcome(hub: Hub, principal: ServicePrincipal): ServiceLinks {
@@ -161,7 +154,7 @@ export function deviceIn([devices, deviceId, modules, moduleId]: readonly string
 
 function resourceOf(token: string): string[] {
   try {
-    return parseSas(token).resource.split('/').map(decoded);
+    return parseSas(token).resource.split('/').map(unescaped);
   } catch (error) {
     if (isFault(error)) return [];
     throw error;

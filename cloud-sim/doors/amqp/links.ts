@@ -1,3 +1,4 @@
+import type { ServiceErrorEntry } from '@zerotouch/azure-wire/errors';
 import type { Clock } from '@zerotouch/foundation/clock';
 import type { Logger } from 'pino';
 import type { Delivery, Message, Receiver, Sender } from 'rhea';
@@ -22,6 +23,12 @@ export interface ConnectionMeans {
   /** Somebody signed in. @param mayBeQuiet for as long as they like: they wait to be told something */
   letIn(mayBeQuiet: boolean): void;
   end(cause: string): void;
+}
+
+/** Why somebody is not let in, or a link is not served. */
+export interface Refusal {
+  entry: ServiceErrorEntry;
+  text: string;
 }
 
 /** A message that came on a link of ours. */
@@ -53,15 +60,6 @@ export interface LinkHandler {
 /** The path of an address: clients write it alone, behind a slash, or behind `amqps://{host}/`, as Azure's in C does. */
 export function pathOf(address: string): string {
   return address.replace(/^amqps?:\/\/[^/]*/i, '').replace(/^\//, '');
-}
-
-/** A part of an address as it was meant; one that cannot be read stays as it is. */
-export function decoded(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return part;
-  }
 }
 
 /** Messages that a client may send ahead of their answers. */

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { unescaped } from '@zerotouch/azure-wire/percent';
 
 /** First parts of a path that belong to the service API, not to an ID scope. */
 const SERVICE_ROOTS = new Set(['registrations', 'enrollments', 'enrollmentgroups']);
@@ -16,18 +17,10 @@ export interface Target {
 export function readTarget({ url = '' }: IncomingMessage): Target | undefined {
   const question = url.indexOf('?');
   const path = question < 0 ? url : url.slice(0, question);
-  const [before, idScope, registrations, registrationId, ...rest] = path.split('/').map(decodeLeniently);
+  const [before, idScope, registrations, registrationId, ...rest] = path.split('/').map(unescaped);
   if (before !== '' || idScope === undefined || registrations?.toLowerCase() !== 'registrations') return undefined;
   if (SERVICE_ROOTS.has(idScope.toLowerCase())) return undefined;
   const query = new URLSearchParams(question < 0 ? '' : url.slice(question + 1));
   const version = [...query].find(([name]) => name.toLowerCase() === 'api-version')?.[1];
   return { idScope, registrationId: registrationId ?? '', apiVersion: version ?? '', rest: rest.filter((part) => part !== '') };
-}
-
-function decodeLeniently(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }

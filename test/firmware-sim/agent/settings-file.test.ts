@@ -57,5 +57,7 @@ t.test('settings that are refused', async (t) => {
   for (const [what, [text, code, message]] of Object.entries(refused)) {
     t.throws(() => readSettingsFile(join(t.testdir({ 'bad.yaml': text }), 'bad.yaml')), { code, message }, what);
   }
-  t.throws(() => readSettingsFile(join(t.testdir({}), 'none.yaml')), { code: 'ENOENT' });
+  const none = join(t.testdir({}), 'none.yaml');
+  t.throws(() => readSettingsFile(none), { code: 'SETTINGS_UNREADABLE', where: none, seen: 'ENOENT' });
+  t.throws(() => readSettingsFile(t.testdirName), { code: 'SETTINGS_UNREADABLE', where: t.testdirName, seen: 'EISDIR' }, 'a folder');
 });
